@@ -1,0 +1,145 @@
+import type { HostFacts, InstanceSpec, Inventory } from '@rancher/domain';
+
+/**
+ * The agents' protocol, version 1. All connections are made by the agent. Control messages are JSON text frames on one
+ * WebSocket; each stream (kube API, etcd, …) is another WebSocket that the agent opens when asked, of binary frames.
+ *
+ *     POST /v1/agent/join                    registration token → host id and credential (once)
+ *     GET  /v1/agent/connect      (WebSocket) control; Authorization: Bearer <credential>
+ *     GET  /v1/agent/streams/:id  (WebSocket) one stream, opened on `openStream`
+ *     GET  /v1/agent/artifacts/:name/:version/:file   a program's bytes, by the pinned version
+ *
+ * Order on connecting: `hello` (facts, inventory) → `welcome` → `slice`. Inventory goes up before anything comes down,
+ * and nothing is restarted for having been alone.
+ */
+export const agentProtocolVersion = 1;
+
+export const agentPaths = {
+  join: '/v1/agent/join',
+  connect: '/v1/agent/connect',
+  stream: (id: string) => `/v1/agent/streams/${id}`,
+  artifact: (name: string, version: string, file: string) =>
+    `/v1/agent/artifacts/${encodeURIComponent(name)}/${encodeURIComponent(version)}/${encodeURIComponent(file)}`,
+  artifactManifest: (name: string, version: string) =>
+    `/v1/agent/artifacts/${encodeURIComponent(name)}/${encodeURIComponent(version)}`,
+} as const;
+
+/** Seconds. Both sides ping in the application; a silent peer is dropped and dialled again, with jitter. */
+export const agentTimings = {
+  pingSeconds: 5,
+  reconnectingAfterSeconds: 15,
+  disconnectedAfterSeconds: 40,
+  /** An exited instance that no slice replaces within this is restarted by the agent itself. */
+  autonomyAfterSeconds: 5,
+} as const;
+
+export interface JoinRequest {
+  token: string;
+  name: string;
+  labels: Record<string, string>;
+  facts: HostFacts;
+}
+
+export interface JoinResponse {
+  hostId: string;
+  /** The host's own credential; shown once, stored hashed by the server. */
+  credential: string;
+}
+
+/** agent → server */
+export type AgentMessage =
+  | { type: 'hello'; protocol: number; facts: HostFacts; inventory: Inventory; localHosts: ObservedLocalHost[] }
+  /** Sent at once when anything of it changed. */
+  | { type: 'inventory'; inventory: Inventory; localHosts: ObservedLocalHost[] }
+  | { type: 'facts'; facts: HostFacts }
+  | { type: 'refused'; generation: number; seen: number }
+  | { type: 'ping'; at: number }
+  | { type: 'pong'; at: number }
+  | ({ type: 'request'; id: number } & AgentRequest)
+  | { type: 'reply'; id: number; ok: true; result: unknown }
+  | { type: 'reply'; id: number; ok: false; error: string };
+
+/** server → agent */
+export type ServerMessage =
+  | { type: 'welcome'; hostId: string; serverTime: string }
+  | { type: 'slice'; slice: Slice }
+  | { type: 'ping'; at: number }
+  | { type: 'pong'; at: number }
+  | ({ type: 'request'; id: number } & ServerRequest)
+  | { type: 'reply'; id: number; ok: true; result: unknown }
+  | { type: 'reply'; id: number; ok: false; error: string };
+
+/** What an agent may ask. The server answers only what the host's own slice entitles it to. */
+export type AgentRequest =
+  /** → {@link SignedCertificate}. The description is the spec's; the agent gives only its public key (SPKI PEM). */
+  | { method: 'signCertificate'; instanceId: string; certPath: string; publicKeyPem: string }
+  /** → { content: string } */
+  | { method: 'secret'; instanceId: string; path: string }
+  /** → { token: string, environmentId: string }. Only from the machine that the local host is assigned to. */
+  | { method: 'localHostToken'; hostId: string };
+
+export interface SignedCertificate {
+  certificatePem: string;
+  caPem: string;
+  notAfter: string;
+}
+
+/** What the server may ask of an agent. */
+export type ServerRequest =
+  /** → {} once dialled. The agent opens `agentPaths.stream(streamId)` and joins it to the target. */
+  | { method: 'openStream'; streamId: string; target: StreamTarget }
+  /** → { lines: string[] } of an instance's log, newest last. */
+  | { method: 'logTail'; service: string; lines: number };
+
+/** Where a stream may go: a port of the host's own components, never an address of the caller's choice. */
+export const streamTargets = { 'kube-apiserver': 6443, etcd: 2379 } as const;
+export type StreamTarget = keyof typeof streamTargets;
+
+/**
+ * One host's part of a plan. An agent refuses a generation older than it has seen (`refused`). Instances that are not
+ * in it are stopped and removed, `stops` saying how.
+ */
+export interface Slice {
+  environmentId: string | null;
+  hostId: string;
+  hostName: string;
+  planId: string | null;
+  generation: number;
+  instances: SliceInstance[];
+  stops: SliceStop[];
+  /** By hash; the server sends each only once per connection. */
+  specs: Record<string, InstanceSpec>;
+  /** Local hosts that this machine must have; one that is not here is powered off and wiped. */
+  localHosts: SliceLocalHost[];
+  /** The host itself is removed: stop everything, wipe, forget the credential. */
+  removed: boolean;
+}
+
+export interface SliceInstance {
+  id: string;
+  service: string;
+  specHash: string;
+  after: string[];
+  /** ms since the epoch; 0 = at once. */
+  notBefore: number;
+  reason: string;
+}
+
+export interface SliceStop {
+  instanceId: string;
+  /** 0 = kill at once. */
+  graceMs: number;
+  reason: string;
+}
+
+export interface SliceLocalHost {
+  hostId: string;
+  name: string;
+  environmentId: string;
+}
+
+export interface ObservedLocalHost {
+  hostId: string;
+  state: 'creating' | 'running' | 'failed' | 'removing';
+  message?: string;
+}

@@ -1,0 +1,3 @@
+export * from './agent-protocol.ts';
+export * from './jobs.ts';
+export * from './notifications.ts';

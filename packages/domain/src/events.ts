@@ -1,0 +1,57 @@
+/**
+ * Events tell the story in words: what failed, how it was noticed, what was done, how long it took. `reason` is for
+ * programs, `message` for people.
+ */
+export const eventReasons = [
+  'EnvironmentCreated',
+  'EnvironmentActive',
+  'EnvironmentUpdated',
+  'EnvironmentDeactivated',
+  'EnvironmentRemoving',
+  'EnvironmentRemoved',
+  'HostRegistered',
+  'HostConnected',
+  'HostReconnecting',
+  'HostDisconnected',
+  'HostRemoved',
+  'PlanMade',
+  'InstanceCreated',
+  'InstanceHealthy',
+  'InstanceExited',
+  'InstanceUnhealthy',
+  'InstanceReplaced',
+  'InstanceRestartedByAgent',
+  'InstanceRemoved',
+  'BackingOff',
+  'PlanBlocked',
+  'BrakeOn',
+  'BrakeOff',
+  'ApiServerUnreachable',
+  'ApiServerReady',
+  'EtcdAlarm',
+  'NodeNotReady',
+  'NodeReady',
+  'ObjectsApplied',
+  'ArtifactFetched',
+  'ArtifactRefused',
+  'DiskFull',
+  'CertificateRenewed',
+  'ApiKeyCreated',
+  'ApiKeyRevoked',
+  'RegistrationTokenCreated',
+  'RegistrationTokenRevoked',
+  'OperationFinished',
+] as const;
+export type EventReason = (typeof eventReasons)[number];
+
+export interface EventInput {
+  environmentId: string | null;
+  hostId?: string | null;
+  /** What it is about, such as `{kind: 'Instance', id, name}`. */
+  regarding: { kind: string; id: string; name?: string };
+  type: 'Normal' | 'Warning';
+  reason: EventReason;
+  message: string;
+  /** Figures for programs, such as `{ durationMs: 812 }`. Never a secret. */
+  data?: Record<string, unknown>;
+}

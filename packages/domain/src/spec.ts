@@ -1,0 +1,115 @@
+/**
+ * What an agent is asked to run. A spec is data: the component's room renders it, the planner compares it by its hash,
+ * the agent carries it out without knowing what an API server is.
+ */
+export interface InstanceSpec {
+  /** The component's room that made this: `etcd`, `kube-apiserver`, … Also the service's name in the system stack. */
+  component: string;
+  /** Version of the program that runs, without a leading v. */
+  version: string;
+  artifacts: ArtifactRef[];
+  /** Argument vector; the first element is an absolute path on the host. */
+  command: string[];
+  env: Record<string, string>;
+  directories: { path: string; mode: number }[];
+  files: FileSpec[];
+  secrets: SecretFileSpec[];
+  certificates: CertificateSpec[];
+  /** Addresses that must exist on the host before the start, on a dummy interface, such as the cluster DNS address. */
+  addresses: string[];
+  probe: ProbeSpec;
+  stop: { signal: 'SIGTERM' | 'SIGINT'; graceMs: number };
+  oomScoreAdj: number;
+  /**
+   * Sub-cgroups (relative to the host's cgroup) that must exist in every controller before the start: kubelet does not
+   * make its own `cgroupRoot`.
+   */
+  cgroups: string[];
+}
+
+/** A set of files of one pinned version, kept under `hostPaths.artifacts/<name>-<version>/`. */
+export interface ArtifactRef {
+  name: string;
+  version: string;
+}
+
+export interface FileSpec {
+  path: string;
+  mode: number;
+  content: string;
+}
+
+/** A file whose content is a secret of the environment: named here, delivered to the agent apart, never in a plan. */
+export interface SecretFileSpec {
+  path: string;
+  mode: number;
+  secret: string;
+}
+
+export const authorityNames = ['kubernetes', 'etcd', 'front-proxy'] as const;
+/** The certificate authorities that every environment has of its own. */
+export type AuthorityName = (typeof authorityNames)[number];
+
+/**
+ * A certificate that the host holds. The agent makes the key where it is used and sends the public half; the server
+ * signs exactly this description, nothing that the agent says. Renewed at two thirds of its life.
+ */
+export interface CertificateSpec {
+  certPath: string;
+  keyPath: string;
+  /** Where the authority's own certificate is written beside it. */
+  caPath: string;
+  authority: AuthorityName;
+  commonName: string;
+  organizations: string[];
+  dnsNames: string[];
+  ipAddresses: string[];
+  usages: ('server' | 'client')[];
+}
+
+/** As Kubernetes' probes: one handler, a period, a threshold. Times in milliseconds. */
+export interface ProbeSpec {
+  httpGet?: { scheme: 'http' | 'https'; host: string; port: number; path: string };
+  tcpSocket?: { host: string; port: number };
+  exec?: { command: string[] };
+  /** gRPC health checking protocol v1 on a unix socket. */
+  grpc?: { socketPath: string };
+  periodMs: number;
+  timeoutMs: number;
+  failureThreshold: number;
+  /** How long it may be `initializing` before it counts as unhealthy. */
+  initialTimeoutMs: number;
+}
+
+/** Default probe times: every second, three failures (DESIGN, "What happens when something breaks"). */
+export const probeDefaults = {
+  periodMs: 1000,
+  timeoutMs: 1000,
+  failureThreshold: 3,
+  initialTimeoutMs: 60_000,
+} as const;
+
+/**
+ * Where things are on every host, seen from inside it. A local host sees its own `/var/lib`, `/var/log`, `/run`; so the
+ * paths, and the specs, are the same on every kind of host.
+ */
+export const hostPaths = {
+  agent: '/var/lib/rancher-agent',
+  artifacts: '/var/lib/rancher-agent/artifacts',
+  services: '/var/lib/rancher-agent/services',
+  cniConf: '/var/lib/rancher-agent/cni/net.d',
+  kubelet: '/var/lib/kubelet',
+  containerd: '/var/lib/containerd',
+  containerdSocket: '/run/containerd/containerd.sock',
+  etcd: '/var/lib/etcd',
+} as const;
+
+/** Absolute path of a program of an artifact on a host. */
+export function artifactPath(artifact: ArtifactRef, file: string): string {
+  return `${hostPaths.artifacts}/${artifact.name}-${artifact.version}/${file}`;
+}
+
+/** The folder that one service has on a host for its configuration, keys and log. */
+export function servicePath(service: string, file = ''): string {
+  return `${hostPaths.services}/${service}${file === '' ? '' : `/${file}`}`;
+}
