@@ -1,3 +1,4 @@
+export * from './cidr.ts';
 export * from './conditions.ts';
 export * from './errors.ts';
 export * from './events.ts';

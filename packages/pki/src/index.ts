@@ -1,0 +1,3 @@
+export * from './authority.ts';
+export * from './keys.ts';
+export * from './seal.ts';
