@@ -1,0 +1,174 @@
+/**
+ * An installation of its own for a scenario: its RANCHER_HOME, port and everything below, driven as a user drives it,
+ * through `./rancher` and REST. `purge` in an `afterAll` removes every trace, after a failure too.
+ */
+import { execFile, spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const root = new URL('../../..', import.meta.url).pathname;
+
+export interface Result {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface InstanceRow {
+  id: string;
+  component: string;
+  host: string;
+  state: string;
+  health: string;
+  pid: number | null;
+  restarts: number;
+  lastReason: string | null;
+}
+
+export interface EventRow {
+  id: string;
+  reason: string;
+  type: string;
+  message: string;
+  createdAt: string;
+  data?: Record<string, unknown>;
+}
+
+export interface Installation {
+  home: string;
+  port: number;
+  url: string;
+  env: Record<string, string>;
+  /** Runs `./rancher …`; never throws for an exit code. */
+  rancher(args: string[], options?: { input?: string; timeoutMs?: number }): Promise<Result>;
+  /** Runs `./rancher …` and throws with its output when it fails. */
+  must(args: string[], options?: { input?: string; timeoutMs?: number }): Promise<string>;
+  kubectl(args: string[], options?: { environment?: string; input?: string }): Promise<string>;
+  /** A request with the admin key. */
+  api(method: string, path: string, body?: unknown): Promise<{ status: number; body: any; headers: Headers }>; // biome-ignore lint/suspicious/noExplicitAny: responses are looked into freely by tests
+  instances(environment?: string): Promise<InstanceRow[]>;
+  events(environment?: string): Promise<EventRow[]>;
+  purge(): Promise<void>;
+}
+
+async function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
+
+export function run(
+  command: string,
+  args: string[],
+  options: { env?: Record<string, string>; input?: string; timeoutMs?: number; cwd?: string } = {},
+): Promise<Result> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      command,
+      args,
+      {
+        cwd: options.cwd ?? root,
+        env: { ...process.env, ...options.env },
+        timeout: options.timeoutMs ?? 300_000,
+        maxBuffer: 64 << 20,
+      },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 128;
+        resolve({ code, stdout, stderr });
+      },
+    );
+    child.stdin?.end(options.input ?? '');
+  });
+}
+
+export async function createInstallation(name: string): Promise<Installation> {
+  const home = await mkdtemp(join(tmpdir(), `rancher-${name}-`));
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const env = { RANCHER_HOME: home, RANCHER_PORT: String(port), CI: 'true' };
+  const rancher: Installation['rancher'] = (args, options = {}) =>
+    run('./rancher', args, { env, timeoutMs: 900_000, ...options });
+  const must: Installation['must'] = async (args, options) => {
+    const result = await rancher(args, options);
+    if (result.code !== 0)
+      throw new Error(`./rancher ${args.join(' ')} → ${result.code}\n${result.stdout}\n${result.stderr}`);
+    return result.stdout;
+  };
+  return {
+    home,
+    port,
+    url,
+    env,
+    rancher,
+    must,
+    kubectl: (args, { environment = 'default', input } = {}) =>
+      must(['kubectl', '-e', environment, ...args], input === undefined ? {} : { input }),
+    async api(method, path, body) {
+      const key = (await readFile(join(home, 'admin.key'), 'utf8')).trim();
+      const response = await fetch(url + path, {
+        method,
+        headers: {
+          authorization: `Bearer ${key}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      return { status: response.status, body: text === '' ? null : JSON.parse(text), headers: response.headers };
+    },
+    instances: async (environment = 'default') =>
+      JSON.parse(await must(['instances', '-e', environment, '--json'])) as InstanceRow[],
+    events: async (environment = 'default') =>
+      JSON.parse(await must(['events', '-e', environment, '--json'])) as EventRow[],
+    async purge() {
+      const result = await rancher(['down', '--purge']);
+      await rm(home, { recursive: true, force: true });
+      if (result.code !== 0) throw new Error(`down --purge failed: ${result.stdout}\n${result.stderr}`);
+    },
+  };
+}
+
+/** Waits until `probe` gives something other than undefined/false; throws what it last saw after `timeoutMs`. */
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false | null>,
+  timeoutMs = 120_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  let last: unknown;
+  while (Date.now() < deadline) {
+    try {
+      const value = await probe();
+      if (value !== undefined && value !== false && value !== null) return value;
+      last = value;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`gave up waiting until ${what} after ${timeoutMs} ms; last: ${String(last)}`);
+}
+
+/** Starts `./rancher kubectl …` in the background, for port-forward and watches; `stop` ends it. */
+export function background(installation: Installation, args: string[]): { output(): string; stop(): void } {
+  const child = spawn('./rancher', args, {
+    cwd: root,
+    env: { ...process.env, ...installation.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  child.stdout.on('data', (d: Buffer) => {
+    text += d.toString();
+  });
+  child.stderr.on('data', (d: Buffer) => {
+    text += d.toString();
+  });
+  return { output: () => text, stop: () => child.kill('SIGTERM') };
+}
