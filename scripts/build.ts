@@ -23,6 +23,9 @@ async function bundle(app: string, names: Record<string, string>): Promise<void>
     platform: 'node',
     target: 'node24',
     format: 'esm',
+    // What is imported lazily is loaded lazily: the CLI starts with what its command needs.
+    splitting: true,
+    chunkNames: 'chunks/[name]-[hash]',
     sourcemap: 'linked',
     // npm packages stay outside; `@rancher/*` are ours and are inlined.
     plugins: [

@@ -1,0 +1,32 @@
+/**
+ * `./rancher bench create|heal|footprint|scale [--json] [--runs N]`: every figure that the README states comes from
+ * here. Each benchmark makes an installation of its own and purges it.
+ */
+import { parseArgs } from 'node:util';
+import { type BenchmarkReport, table } from './report.ts';
+
+const benchmarks: Record<string, () => Promise<{ run(runs: number): Promise<BenchmarkReport[]>; runs: number }>> = {
+  create: () => import('./create/create.ts'),
+  heal: () => import('./heal/heal.ts'),
+  footprint: () => import('./footprint/footprint.ts'),
+  scale: () => import('./scale/scale.ts'),
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean', default: false }, runs: { type: 'string' } },
+});
+const name = positionals[0] ?? '';
+const load = benchmarks[name];
+const wanted = values.runs === undefined ? undefined : Number(values.runs);
+if (load === undefined || (wanted !== undefined && !(Number.isInteger(wanted) && wanted > 0))) {
+  process.stderr.write(
+    `bench: ${load === undefined ? `no such benchmark: "${name}"; one of ${Object.keys(benchmarks).join(', ')}` : `--runs wants a whole number above 0, not "${values.runs}"`}\n`,
+  );
+  process.exit(2);
+}
+const benchmark = await load();
+const reports = await benchmark.run(wanted ?? benchmark.runs);
+process.stdout.write(
+  values.json ? `${JSON.stringify(reports.length === 1 ? reports[0] : reports, null, 2)}\n` : `${reports.map(table).join('\n\n')}\n`,
+);
