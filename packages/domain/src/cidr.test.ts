@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cidrContains, cidrSize, cidrsOverlap, nthAddress, parseCidr } from './cidr.ts';
+import { cidrContains, cidrSize, overlaps, nthAddress, parseCidr } from './cidr.ts';
 
 describe('parseCidr', () => {
   it.each([
@@ -36,15 +36,15 @@ describe('parseCidr', () => {
   });
 });
 
-describe('cidrsOverlap', () => {
+describe('overlaps', () => {
   it.each([
     ['10.42.0.0/16', '10.43.0.0/16', false],
     ['10.42.0.0/15', '10.43.0.0/16', true],
     ['10.42.0.0/16', '10.42.255.0/24', true],
     ['0.0.0.0/0', '200.0.0.0/8', true],
   ])('%s and %s: %s, whichever comes first', (a, b, expected) => {
-    expect(cidrsOverlap(parseCidr(a), parseCidr(b))).toBe(expected);
-    expect(cidrsOverlap(parseCidr(b), parseCidr(a))).toBe(expected);
+    expect(overlaps(parseCidr(a), parseCidr(b))).toBe(expected);
+    expect(overlaps(parseCidr(b), parseCidr(a))).toBe(expected);
   });
 });
 

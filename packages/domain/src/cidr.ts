@@ -38,7 +38,7 @@ export function cidrSize(cidr: Cidr): number {
 }
 
 /** Whether two blocks share an address. */
-export function cidrsOverlap(a: Cidr, b: Cidr): boolean {
+export function overlaps(a: Cidr, b: Cidr): boolean {
   return a.base < b.base + cidrSize(b) && b.base < a.base + cidrSize(a);
 }
 

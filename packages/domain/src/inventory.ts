@@ -44,6 +44,11 @@ export interface HostFacts {
   iptables: boolean;
   /** CAP_SYS_RESOURCE: without it, oom_score_adj can only be raised. */
   sysResource: boolean;
+  /**
+   * Name servers of the host's /etc/resolv.conf that it can reach, such as those behind a stub on 127.0.0.53. Absent or
+   * empty: names outside the cluster do not resolve.
+   */
+  nameservers?: string[];
   /** Whether this agent can make local hosts (root, namespaces, a bridge). */
   localHosts: boolean;
 }

@@ -1,0 +1,52 @@
+import type { ArtifactRef, HostFacts, InstanceSpec } from '@rancher/domain';
+import type { EnvironmentOptions } from './options.ts';
+
+/** Which hosts run it: every host, those of the control plane, or those that hold etcd. */
+export type Placement = 'all' | 'control-plane' | 'etcd';
+
+/**
+ * A component of the system stack. Its room holds everything about it (flags, ports, files, certificates, health check,
+ * differences between versions) and gives data; nobody outside knows a flag of it.
+ */
+export interface Component {
+  name: string;
+  placement: Placement;
+  /** Components on the same host that must be healthy before the first start. */
+  after: readonly string[];
+  /** Version of the program for a Kubernetes version. */
+  version(kubernetesVersion: string): string;
+  artifacts(kubernetesVersion: string): ArtifactRef[];
+  /** Pure: the same context gives the same spec, byte for byte. */
+  spec(ctx: ComponentContext): InstanceSpec;
+}
+
+/** What a room may know: intent and facts, nothing of what runs. */
+export interface ComponentContext {
+  environment: EnvironmentContext;
+  host: {
+    id: string;
+    name: string;
+    /** The address that other hosts reach it at. */
+    address: string;
+    labels: Record<string, string>;
+    facts: HostFacts;
+  };
+  /** Members of etcd, this host's perhaps among them. */
+  etcd: readonly Peer[];
+  /** Hosts that run the API server, this host perhaps among them. */
+  apiServers: readonly Peer[];
+}
+
+export interface EnvironmentContext {
+  id: string;
+  name: string;
+  kubernetesVersion: string;
+  podCidr: string;
+  serviceCidr: string;
+  options: EnvironmentOptions;
+}
+
+export interface Peer {
+  name: string;
+  address: string;
+}

@@ -1,0 +1,86 @@
+import { artifactPath, hostPaths, type InstanceSpec, probeDefaults } from '@rancher/domain';
+import type { Component, ComponentContext } from '../component.ts';
+import { withDefaults } from '../options.ts';
+import { certificate, serviceDirectories } from '../shared/certificates.ts';
+import { flags, oomScore } from '../shared/process.ts';
+import { companionsOf } from '../versions.ts';
+
+const name = 'etcd';
+export const etcdClientPort = 2379;
+const peerPort = 2380;
+/** Loopback only, plain HTTP: health and metrics. */
+const metricsPort = 2381;
+
+export const etcd: Component = {
+  name,
+  placement: 'etcd',
+  after: [],
+  version: (kubernetesVersion) => companionsOf(kubernetesVersion).etcd,
+  artifacts: (kubernetesVersion) => [{ name, version: companionsOf(kubernetesVersion).etcd }],
+  spec,
+};
+
+function spec(ctx: ComponentContext): InstanceSpec {
+  const version = companionsOf(ctx.environment.kubernetesVersion).etcd;
+  return {
+    component: name,
+    version,
+    artifacts: [{ name, version }],
+    command: [artifactPath({ name, version }, 'etcd'), ...etcdFlags(ctx)],
+    env: {},
+    directories: [...serviceDirectories(name), { path: hostPaths.etcd, mode: 0o700 }],
+    files: [],
+    secrets: [],
+    certificates: Object.values(certificatesOf(ctx)),
+    addresses: [],
+    // Its own view, without quorum: to restart a member that merely lost the others would not help them.
+    probe: {
+      httpGet: { scheme: 'http', host: '127.0.0.1', port: metricsPort, path: '/livez' },
+      ...probeDefaults,
+    },
+    stop: { signal: 'SIGTERM', graceMs: 10_000 },
+    oomScoreAdj: oomScore(ctx, -997),
+    cgroups: [],
+  };
+}
+
+function certificatesOf(ctx: ComponentContext) {
+  const names = {
+    authority: 'etcd' as const,
+    commonName: ctx.host.name,
+    dnsNames: ['localhost', ctx.host.name],
+    ipAddresses: ['127.0.0.1', ctx.host.address],
+    usages: ['server' as const, 'client' as const],
+  };
+  return { server: certificate(name, 'server', names), peer: certificate(name, 'peer', names) };
+}
+
+function etcdFlags(ctx: ComponentContext): string[] {
+  const { server, peer } = certificatesOf(ctx);
+  const own = ctx.host.address;
+  return flags({
+    name: ctx.host.name,
+    'data-dir': hostPaths.etcd,
+    'listen-client-urls': `https://127.0.0.1:${etcdClientPort},https://${own}:${etcdClientPort}`,
+    'advertise-client-urls': `https://${own}:${etcdClientPort}`,
+    'listen-peer-urls': `https://${own}:${peerPort}`,
+    'initial-advertise-peer-urls': `https://${own}:${peerPort}`,
+    'initial-cluster': ctx.etcd.map((m) => `${m.name}=https://${m.address}:${peerPort}`).join(','),
+    'initial-cluster-state': 'new',
+    'initial-cluster-token': ctx.environment.id,
+    'listen-metrics-urls': `http://127.0.0.1:${metricsPort}`,
+    'cert-file': server.certPath,
+    'key-file': server.keyPath,
+    'trusted-ca-file': server.caPath,
+    'client-cert-auth': true,
+    'peer-cert-file': peer.certPath,
+    'peer-key-file': peer.keyPath,
+    'peer-trusted-ca-file': peer.caPath,
+    'peer-client-cert-auth': true,
+    // The API server compacts what is its own every five minutes; this bounds what others write.
+    'auto-compaction-mode': 'periodic',
+    'auto-compaction-retention': '8h',
+    'quota-backend-bytes': withDefaults(ctx.environment.options).etcdQuotaMegabytes * 1024 * 1024,
+    'log-level': 'warn',
+  });
+}

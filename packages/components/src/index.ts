@@ -1,0 +1,7 @@
+export * from './component.ts';
+export { clusterDomain, dnsAddress, kubernetesServiceAddress, nodeLocalDnsAddress } from './network.ts';
+export { type KubernetesObject, readOnlyGroup, systemObjects } from './objects.ts';
+export { type EnvironmentOptions, environmentOptionsSchema } from './options.ts';
+export { artifactsOf, components } from './registry.ts';
+export { parseAuthority, resolveSecretFile, type SecretDefinition, secretDefinitions } from './secrets.ts';
+export { supportedVersions } from './versions.ts';

@@ -1,0 +1,98 @@
+import type { EnvironmentContext } from './component.ts';
+import { corednsUser } from './coredns/index.ts';
+import { kubeletClientUser } from './kube-apiserver/certificates.ts';
+import { dnsAddress, nodeLocalDnsAddress } from './network.ts';
+
+/** An object as the Kubernetes API takes it. */
+export interface KubernetesObject {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
+  [field: string]: unknown;
+}
+
+/** Group that callers with a read-only key are impersonated with. */
+export const readOnlyGroup = 'rancher:read-only';
+
+const labels = { 'app.kubernetes.io/managed-by': 'rancher' };
+const rbac = 'rbac.authorization.k8s.io';
+
+/**
+ * What the system stack needs inside the cluster: rights that Kubernetes does not give by itself, and the Service of
+ * the cluster DNS. In order of need; to be applied server-side, all of it each time.
+ */
+export function systemObjects(environment: EnvironmentContext): KubernetesObject[] {
+  return [...dnsRights(), ...kubeletRights(), ...readOnlyRights(), ...dnsService(environment)];
+}
+
+/** For logs, exec, port-forward and metrics: what the API server may ask of kubelets. */
+function kubeletRights(): KubernetesObject[] {
+  return [binding('rancher:kube-apiserver-to-kubelet', 'system:kubelet-api-admin', user(kubeletClientUser))];
+}
+
+function readOnlyRights(): KubernetesObject[] {
+  return [binding(readOnlyGroup, 'view', { kind: 'Group', name: readOnlyGroup, apiGroup: rbac })];
+}
+
+function dnsRights(): KubernetesObject[] {
+  const read = ['list', 'watch'];
+  const role: KubernetesObject = {
+    apiVersion: `${rbac}/v1`,
+    kind: 'ClusterRole',
+    metadata: { name: corednsUser, labels },
+    rules: [
+      { apiGroups: [''], resources: ['services', 'pods', 'namespaces'], verbs: read },
+      { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: read },
+    ],
+  };
+  return [role, binding(corednsUser, corednsUser, user(corednsUser))];
+}
+
+/**
+ * The cluster DNS address leads each host to its own DNS server (see `nodeLocalDnsAddress`), so names resolve as long as
+ * the host itself works. As a Service it is reserved, seen by `kubectl`, and reached from host-network pods too.
+ */
+function dnsService(environment: EnvironmentContext): KubernetesObject[] {
+  const metadata = {
+    name: 'kube-dns',
+    namespace: 'kube-system',
+    labels: { ...labels, 'k8s-app': 'kube-dns', 'kubernetes.io/name': 'CoreDNS' },
+  };
+  const ports = [
+    { name: 'dns', port: 53, protocol: 'UDP' },
+    { name: 'dns-tcp', port: 53, protocol: 'TCP' },
+  ];
+  const service: KubernetesObject = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata,
+    spec: {
+      type: 'ClusterIP',
+      clusterIP: dnsAddress(environment.serviceCidr),
+      ports: ports.map((p) => ({ ...p, targetPort: p.port })),
+    },
+  };
+  const slice: KubernetesObject = {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { ...metadata, labels: { ...metadata.labels, 'kubernetes.io/service-name': metadata.name } },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: [nodeLocalDnsAddress], conditions: { ready: true } }],
+    ports,
+  };
+  return [service, slice];
+}
+
+function user(name: string) {
+  return { kind: 'User', name, apiGroup: rbac };
+}
+
+function binding(name: string, role: string, subject: object): KubernetesObject {
+  return {
+    apiVersion: `${rbac}/v1`,
+    kind: 'ClusterRoleBinding',
+    metadata: { name, labels },
+    roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: role },
+    subjects: [subject],
+  };
+}

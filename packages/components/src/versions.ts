@@ -1,0 +1,51 @@
+import { DomainError } from '@rancher/domain';
+
+/** What goes with one version of Kubernetes; each is a pinned artifact. */
+interface Companions {
+  etcd: string;
+  containerd: string;
+  runc: string;
+  cniPlugins: string;
+  coredns: string;
+}
+
+const today: Companions = {
+  etcd: '3.7.3',
+  containerd: '2.3.7',
+  runc: '1.5.2',
+  cniPlugins: '1.9.1',
+  coredns: '1.15.0',
+};
+
+const companions: Record<string, Companions> = {
+  '1.37.2': today,
+  '1.36.3': today,
+};
+
+/** Versions of Kubernetes that an environment may have, newest first. */
+export const supportedVersions: { version: string; default?: boolean }[] = [
+  { version: '1.37.2', default: true },
+  { version: '1.36.3' },
+];
+
+/** @throws DomainError `unknown_version` for a version of Kubernetes that is not supported. */
+export function companionsOf(kubernetesVersion: string): Companions {
+  const found = companions[kubernetesVersion];
+  if (found === undefined) {
+    const known = supportedVersions.map((v) => v.version).join(', ');
+    throw new DomainError(
+      'unknown_version',
+      `Kubernetes ${kubernetesVersion} is not supported; ${known} are`,
+      {
+        pointer: '/spec/kubernetesVersion',
+      },
+    );
+  }
+  return found;
+}
+
+/** Whether a version is this minor or a later one: how a room tells versions apart. */
+export function atLeast(kubernetesVersion: string, major: number, minor: number): boolean {
+  const [a = 0, b = 0] = kubernetesVersion.split('.').map(Number);
+  return a > major || (a === major && b >= minor);
+}
