@@ -28,7 +28,7 @@ export function openDatabase(options: {
       connectionTimeoutMillis: 5_000,
       keepAlive: true,
     },
-    { onPoolError: onError, onConnectionError: onError },
+    { onPoolError: (error) => onError(error), onConnectionError: (error) => onError(error) },
   );
   const prisma = new PrismaClient({ adapter });
   return { prisma, close: () => prisma.$disconnect() };

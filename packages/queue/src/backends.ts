@@ -1,0 +1,90 @@
+import {
+  type BackendFactory,
+  createPostgresBackend,
+  createRedisBackend,
+  type IQueueBackend,
+  runMigrations,
+} from 'bullmq';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+
+/** Where the queues live: in a schema of their own, `bullmq`, of a Postgres, or in a Redis. */
+export type QueueConnection = { postgresUrl: string } | { redisUrl: string };
+
+/** What BullMQ's classes are made with. */
+export interface Backend {
+  factory: BackendFactory<IQueueBackend, unknown>;
+  connection: unknown;
+  /** Waits until the server answers, and prepares it. Rejects when it cannot be reached. */
+  ready(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The schema that BullMQ's Postgres backend uses for a given pool; nothing else is in it. */
+export const queueSchema = 'bullmq';
+
+/**
+ * @param use `produce`: calls fail soon when the server is away, as a caller waits. `consume`: they wait for it.
+ * @param maxConnections of the pool, on Postgres
+ */
+export function openBackend(
+  connection: QueueConnection,
+  use: 'produce' | 'consume',
+  maxConnections: number,
+  onError: (error: Error) => void,
+): Backend {
+  return 'redisUrl' in connection
+    ? openRedis(connection.redisUrl, use, onError)
+    : openPostgres(connection.postgresUrl, maxConnections, onError);
+}
+
+function openPostgres(url: string, max: number, onError: (error: Error) => void): Backend {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    options: `-c search_path=${queueSchema}`,
+    connectionTimeoutMillis: 5_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+  });
+  // Each queue and worker on this pool listens for its errors.
+  pool.setMaxListeners(0);
+  // pg gives the client too, which holds the password: only the error goes on.
+  pool.on('error', (error) => onError(error));
+  return {
+    factory: createPostgresBackend as BackendFactory<IQueueBackend, unknown>,
+    connection: pool,
+    async ready() {
+      const client = await pool.connect();
+      try {
+        await runMigrations(client, queueSchema);
+      } finally {
+        client.release();
+      }
+    },
+    close: () => pool.end(),
+  };
+}
+
+function openRedis(url: string, use: 'produce' | 'consume', onError: (error: Error) => void): Backend {
+  const redis = new Redis(url, {
+    // BullMQ demands null of consumers: their blocking reads outlive reconnections.
+    maxRetriesPerRequest: use === 'consume' ? null : 2,
+    connectTimeout: 5_000,
+    retryStrategy: (times) => Math.min(50 * 2 ** times, 1_000),
+    lazyConnect: true,
+  });
+  redis.setMaxListeners(0);
+  redis.on('error', (error) => onError(error));
+  return {
+    factory: createRedisBackend as BackendFactory<IQueueBackend, unknown>,
+    connection: redis,
+    async ready() {
+      if (redis.status === 'wait') await redis.connect();
+      await redis.ping();
+    },
+    async close() {
+      redis.disconnect();
+    },
+  };
+}

@@ -1,0 +1,4 @@
+export { freePort } from './ports.ts';
+export { startPostgres, type TestServer } from './postgres.ts';
+export { startRedis } from './redis.ts';
+export { until } from './until.ts';
