@@ -1,0 +1,106 @@
+import type { FailureMemory, PlannedInstance, PlanWait } from '@rancher/domain';
+import { backoffMs, remembered } from './backoff.ts';
+import { type Diagnosis, diagnose } from './diagnosis.ts';
+import type { PlannerService } from './types.ts';
+import { waitFor } from './waits.ts';
+import { nameOf, place, type World } from './world.ts';
+
+/** A step against the parent, before it has ids. */
+export interface Change {
+  kind: 'create' | 'replace' | 'remove';
+  service: PlannerService;
+  hostId: string;
+  /** What runs there now; undefined for a creation. */
+  old?: PlannedInstance;
+  reason: string;
+  graceMs?: number;
+  notBefore: number;
+  failure?: FailureMemory;
+}
+
+/** Changes that rules of one kind want, and what they wait for. */
+export interface Verdict {
+  changes: Change[];
+  waits: PlanWait[];
+}
+
+/** The changes of services other than etcd, apart from rolling updates: each place is judged by itself. */
+export function placeChanges(world: World, service: PlannerService): Verdict {
+  const verdict: Verdict = { changes: [], waits: [] };
+  const target = world.placement.get(service.name)?.hosts ?? [];
+  for (const hostId of target) {
+    const old = world.planned.get(place(service.name, hostId));
+    if (old === undefined) {
+      verdict.changes.push(creation(world, service, hostId));
+      continue;
+    }
+    const diagnosis = diagnose(world, service, old);
+    const change = replacement(world, service, old, diagnosis);
+    if (change !== null) verdict.changes.push(change);
+    if (diagnosis.kind === 'hindered') verdict.waits.push(waitFor.dependency(world, old, diagnosis));
+  }
+  for (const old of world.planned.values()) {
+    if (old.service !== service.name || target.includes(old.hostId)) continue;
+    verdict.changes.push(removal(service, old, leavingReason(world, service, old.hostId)));
+  }
+  return verdict;
+}
+
+export function creation(world: World, service: PlannerService, hostId: string): Change {
+  const name = nameOf(world, hostId);
+  const reason =
+    service.scale === null
+      ? `${service.name} runs on every host, and ${name} has none yet`
+      : `${service.name} is wanted ${service.scale} ${service.scale === 1 ? 'time' : 'times'}, and ${name} was chosen`;
+  const memory = world.input.parent?.failures[place(service.name, hostId)];
+  // A place that failed and lost its instance is not a fresh one: the backoff goes on.
+  const notBefore = memory === undefined ? 0 : memory.lastAt + backoffMs(memory.count);
+  return { kind: 'create', service, hostId, reason, notBefore: notBefore > world.now ? notBefore : 0 };
+}
+
+/** The new instance for one that failed, or that waits to be started with an old spec; null where neither is so. */
+export function replacement(
+  world: World,
+  service: PlannerService,
+  old: PlannedInstance,
+  diagnosis: Diagnosis,
+): Change | null {
+  const at = { kind: 'replace', service, hostId: old.hostId, old } as const;
+  if (diagnosis.kind === 'unstarted') {
+    const reason = `what ${service.name} on ${nameOf(world, old.hostId)} should run has changed before it was started`;
+    return { ...at, reason, notBefore: old.notBefore };
+  }
+  if (diagnosis.kind !== 'failed') return null;
+  const changed = world.input.specHash(service.name, old.hostId) !== old.specHash;
+  // Another spec deserves its own first try.
+  const before = changed ? undefined : world.input.parent?.failures[place(service.name, old.hostId)];
+  const failure = remembered(before, {
+    at: world.now,
+    reason: diagnosis.reason,
+    healthyForMs: diagnosis.healthyForMs,
+  });
+  const delay = backoffMs(failure.count);
+  const held =
+    delay === 0 ? '' : `; failure ${failure.count} in a row, so it is started again after ${delay / 1000} s`;
+  return {
+    ...at,
+    reason: `${diagnosis.reason}${held}`,
+    // It does not answer, or is gone already: there is nothing to be gentle with.
+    graceMs: 0,
+    notBefore: delay === 0 ? 0 : world.now + delay,
+    failure,
+  };
+}
+
+export function removal(service: PlannerService, old: PlannedInstance, reason: string): Change {
+  return { kind: 'remove', service, hostId: old.hostId, old, reason, notBefore: 0 };
+}
+
+export function leavingReason(world: World, service: PlannerService, hostId: string): string {
+  const host = world.hostById.get(hostId);
+  if (host === undefined || host.desiredState === 'removed' || host.state === 'removed') {
+    return `${nameOf(world, hostId)} is removed`;
+  }
+  if (host.state === 'disconnected') return `${host.name} is lost, and ${service.name} runs elsewhere now`;
+  return `${service.name} no longer belongs on ${host.name}`;
+}

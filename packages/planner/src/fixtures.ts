@@ -1,0 +1,179 @@
+import { contentHash, type Plan } from '@rancher/domain';
+import { makePlan } from './plan.ts';
+import type {
+  PlannerHost,
+  PlannerInput,
+  PlannerInstance,
+  PlannerOptions,
+  PlannerResult,
+  PlannerService,
+} from './types.ts';
+
+/** A small system stack with the shape of the real one. */
+export const services: PlannerService[] = [
+  { id: 'svc_etcd', name: 'etcd', placement: 'etcd', scale: 1, after: [] },
+  { id: 'svc_api', name: 'kube-apiserver', placement: 'control-plane', scale: 1, after: ['etcd'] },
+  {
+    id: 'svc_sched',
+    name: 'kube-scheduler',
+    placement: 'control-plane',
+    scale: 1,
+    after: ['kube-apiserver'],
+  },
+  { id: 'svc_ctrd', name: 'containerd', placement: 'all', scale: null, after: [] },
+  { id: 'svc_kubelet', name: 'kubelet', placement: 'all', scale: null, after: ['containerd'] },
+];
+
+export function servicesOfScale(etcd: number, controlPlane = 1): PlannerService[] {
+  const scale = { etcd, 'control-plane': controlPlane, all: null };
+  return services.map((s) => ({ ...s, scale: scale[s.placement] }));
+}
+
+export function host(number: number, over: Partial<PlannerHost> = {}): PlannerHost {
+  return {
+    id: `host_${number}`,
+    name: `host-${number}`,
+    labels: {},
+    state: 'active',
+    lastSeenMs: start,
+    createdMs: start,
+    desiredState: 'active',
+    factsKnown: true,
+    ...over,
+  };
+}
+
+export const start = Date.parse('2026-01-01T00:00:00Z');
+
+/**
+ * A world to plan for, that does what it is told: a planned instance exists once {@link settle} is called, and is
+ * healthy from then on. Tests break it by changing its parts.
+ */
+export class Lab {
+  now = start;
+  services: PlannerService[];
+  hosts: PlannerHost[];
+  parent: Plan | null = null;
+  observed = new Map<string, PlannerInstance>();
+  desiredState: PlannerInput['environment']['desiredState'] = 'active';
+  bootstrapped = false;
+  options: Partial<PlannerOptions> = {};
+  /** Per service, what its spec depends on. */
+  specs: Record<string, number> = {};
+
+  constructor(hosts: number | PlannerHost[] = 1, of: PlannerService[] = services) {
+    this.hosts = typeof hosts === 'number' ? Array.from({ length: hosts }, (_, i) => host(i + 1)) : hosts;
+    this.services = of;
+  }
+
+  input(): PlannerInput {
+    return {
+      now: this.now,
+      environment: {
+        id: 'env_1',
+        desiredState: this.desiredState,
+        generation: 1,
+        bootstrapped: this.bootstrapped,
+      },
+      services: this.services,
+      hosts: this.hosts,
+      parent: this.parent,
+      observed: [...this.observed.values()],
+      options: this.options,
+      specHash: (service, hostId) => contentHash([service, hostId, this.specs[service] ?? 0]),
+    };
+  }
+
+  /** Plans once, and takes the plan as the target. */
+  plan(): PlannerResult {
+    const result = makePlan(this.input());
+    this.parent = result.plan ?? this.parent;
+    return result;
+  }
+
+  /** Every instance of the target on a connected host runs and is healthy, and nothing else is there. */
+  settle(): this {
+    const connected = new Set(this.hosts.filter((h) => h.state === 'active').map((h) => h.id));
+    const before = this.observed;
+    this.observed = new Map();
+    for (const { id, service, hostId } of this.parent?.instances ?? []) {
+      const seen = before.get(id);
+      if (!connected.has(hostId) && seen !== undefined) this.observed.set(id, seen);
+      if (!connected.has(hostId)) continue;
+      const healthyMs = seen?.healthyMs ?? this.now;
+      this.observed.set(id, { ...running, id, service, hostId, startedMs: healthyMs, healthyMs });
+    }
+    return this;
+  }
+
+  /** Plans and settles until nothing changes. */
+  converge(): this {
+    for (let i = 0; i < 200; i += 1) {
+      this.settle();
+      if (this.plan().plan === null) {
+        this.bootstrapped ||= this.observed.size > 0;
+        return this;
+      }
+      this.now += 1000;
+    }
+    throw new Error('The plan does not converge');
+  }
+
+  one(service: string, hostNumber = 1): PlannerInstance {
+    const planned = this.parent?.instances.find(
+      (i) => i.service === service && i.hostId === `host_${hostNumber}`,
+    );
+    const seen = planned && this.observed.get(planned.id);
+    if (seen === undefined) throw new Error(`${service} does not run on host-${hostNumber}`);
+    return seen;
+  }
+
+  exit(
+    service: string,
+    hostNumber = 1,
+    exit: PlannerInstance['exit'] = { code: null, signal: 'SIGKILL' },
+  ): void {
+    const seen = this.one(service, hostNumber);
+    this.observed.set(seen.id, { ...seen, state: 'exited', health: 'unhealthy', exit, exitedMs: this.now });
+  }
+
+  sicken(service: string, hostNumber = 1, message = 'GET /healthz timed out 3 times'): void {
+    const seen = this.one(service, hostNumber);
+    this.observed.set(seen.id, { ...seen, health: 'unhealthy', message });
+  }
+
+  change(hostNumber: number, over: Partial<PlannerHost>): void {
+    this.hosts = this.hosts.map((h) => (h.id === `host_${hostNumber}` ? { ...h, ...over } : h));
+  }
+
+  lose(hostNumber: number, at = this.now): void {
+    this.change(hostNumber, { state: 'disconnected', lastSeenMs: at });
+    for (const seen of this.observed.values()) {
+      if (seen.hostId !== `host_${hostNumber}`) continue;
+      this.observed.set(seen.id, { ...seen, state: 'unknown', health: 'unknown' });
+    }
+  }
+}
+
+const running: Omit<PlannerInstance, 'id' | 'service' | 'hostId'> = {
+  state: 'running',
+  health: 'healthy',
+  exit: null,
+  message: null,
+  startedMs: null,
+  healthyMs: null,
+  exitedMs: null,
+};
+
+/** A plan in lines that a reviewer can read. */
+export function story(result: PlannerResult): string[] {
+  const actions = (result.plan?.actions ?? []).map(
+    (a) => `${a.kind} ${a.service} on ${a.hostId}${a.graceMs === 0 ? ' at once' : ''}: ${a.reason}`,
+  );
+  const waits = result.waits.map((w) => {
+    const { type, reason, message, deadline, nextTryAt } = w.condition;
+    const next = nextTryAt === undefined ? '' : `, next try ${nextTryAt}`;
+    return `wait ${type}/${reason}: ${message} (deadline ${deadline ?? 'none'}${next})`;
+  });
+  return [...actions, ...waits];
+}

@@ -1,0 +1,222 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { backoffMs, remembered } from './backoff.ts';
+import { Lab, servicesOfScale } from './fixtures.ts';
+import { makePlan } from './plan.ts';
+import { quorumOf } from './quorum.ts';
+import type { PlannerResult } from './types.ts';
+
+/** Something that happens to the world, aimed at a host and a service by number. */
+type Blow = {
+  kind: 'exit' | 'sicken' | 'lose' | 'return' | 'remove' | 'spec' | 'grow' | 'wait';
+  host: number;
+  service: number;
+};
+
+const blow = fc.record({
+  kind: fc.constantFrom<Blow['kind']>('exit', 'sicken', 'lose', 'return', 'remove', 'spec', 'grow', 'wait'),
+  host: fc.nat(5),
+  service: fc.nat(4),
+});
+
+const scene = fc.record({
+  hosts: fc.integer({ min: 1, max: 6 }),
+  etcd: fc.constantFrom(1, 3, 5),
+  controlPlane: fc.constantFrom(1, 2, 3),
+  blows: fc.array(blow, { maxLength: 12 }),
+  /** Whether the world has settled before each of the blows. */
+  settles: fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }),
+});
+
+function strike(lab: Lab, { kind, host, service }: Blow): void {
+  const number = (host % lab.hosts.length) + 1;
+  const name = lab.services[service % lab.services.length]!.name;
+  const at = lab.hosts[number - 1]!;
+  const runs = lab.parent?.instances.some(
+    (i) => i.service === name && i.hostId === at.id && lab.observed.get(i.id)?.state === 'running',
+  );
+  if (kind === 'exit' && runs) lab.exit(name, number);
+  if (kind === 'sicken' && runs) lab.sicken(name, number);
+  if (kind === 'lose' && at.desiredState === 'active') lab.lose(number);
+  if (kind === 'return' && at.desiredState === 'active')
+    lab.change(number, { state: 'active', lastSeenMs: lab.now });
+  if (kind === 'remove') lab.change(number, { desiredState: 'removed' });
+  if (kind === 'spec') lab.specs = { ...lab.specs, [name]: (lab.specs[name] ?? 0) + 1 };
+  if (kind === 'grow') lab.services = servicesOfScale(3, 2);
+  if (kind === 'wait') lab.now += 3_700_000;
+}
+
+/** Plays a scene, and looks at each plan with the world that it was made for. */
+function play(
+  { hosts, etcd, controlPlane, blows, settles }: Scene,
+  look: (lab: Lab, result: PlannerResult) => void,
+): Lab {
+  const lab = new Lab(hosts, servicesOfScale(etcd, controlPlane));
+  const step = () => {
+    const result = makePlan(lab.input());
+    look(lab, result);
+    lab.parent = result.plan ?? lab.parent;
+  };
+  step();
+  lab.bootstrapped = true;
+  for (const [i, b] of blows.entries()) {
+    if (settles[i]) lab.settle();
+    lab.now += 1000;
+    strike(lab, b);
+    step();
+  }
+  return lab;
+}
+type Scene = typeof scene extends fc.Arbitrary<infer T> ? T : never;
+
+const check = (look: (lab: Lab, result: PlannerResult) => void) =>
+  fc.assert(
+    fc.property(scene, (s) => void play(s, look)),
+    { numRuns: 300 },
+  );
+
+describe('whatever happens', () => {
+  it('dependencies point at instances of the same plan and host, earlier in it', () => {
+    check((_lab, { plan }) => {
+      for (const [i, instance] of (plan?.instances ?? []).entries()) {
+        for (const id of instance.after) {
+          const found = plan!.instances.slice(0, i).find((p) => p.id === id);
+          expect(found?.hostId).toBe(instance.hostId);
+        }
+      }
+    });
+  });
+
+  it('at most one step of etcd is taken, unless it is made first or has lost quorum and only the dead are started', () => {
+    check((lab, { plan }) => {
+      const steps = plan?.actions.filter((a) => a.service === 'etcd') ?? [];
+      const members = lab.parent?.instances.filter((i) => i.service === 'etcd') ?? [];
+      if (steps.length <= 1 || members.length === 0) return;
+      const seen = (id: string) => lab.observed.get(id);
+      const healthy = members.filter(
+        (m) => seen(m.id)?.health === 'healthy' && seen(m.id)?.state === 'running',
+      );
+      expect(healthy.length).toBeLessThan(quorumOf(members.length));
+      for (const s of steps) {
+        expect(s.kind).toBe('replace');
+        expect([undefined, 'exited']).toContain(seen(s.replaces!)?.state);
+      }
+    });
+  });
+
+  it('no step of ours takes etcd from quorum to none', () => {
+    check((lab, { plan }) => {
+      const before = lab.parent?.instances.filter((i) => i.service === 'etcd') ?? [];
+      if (plan === null || before.length < 2) return;
+      const alive = (id: string) => {
+        const connected =
+          lab.hosts.find((h) => h.id === before.find((m) => m.id === id)?.hostId)?.state === 'active';
+        return connected && lab.observed.get(id)?.health === 'healthy';
+      };
+      if (before.filter((m) => alive(m.id)).length < quorumOf(before.length)) return;
+      const after = plan.instances.filter((i) => i.service === 'etcd');
+      // A member that joins learns first, and does not vote until it has caught up.
+      const added = plan.actions.filter((a) => a.service === 'etcd' && a.kind === 'create').length;
+      const left = after.filter((m) => alive(m.id)).length;
+      expect(left).toBeGreaterThanOrEqual(
+        Math.min(quorumOf(after.length - added), before.length === 2 ? 1 : 99),
+      );
+    });
+  });
+
+  it('etcd keeps a member once it had one', () => {
+    check((lab, { plan }) => {
+      const had = lab.parent?.instances.some((i) => i.service === 'etcd');
+      if (plan === null || !had) return;
+      expect(plan.instances.some((i) => i.service === 'etcd')).toBe(true);
+    });
+  });
+
+  it('every action has a reason, every wait a reason, a message, a deadline and a next look', () => {
+    check((lab, { plan, waits, nextLookAt }) => {
+      for (const a of plan?.actions ?? []) expect(a.reason).toMatch(/\w+ \w+/);
+      for (const w of waits) {
+        expect(w.condition.reason).toMatch(/^[A-Z]\w+$/);
+        expect(w.condition.message.length).toBeGreaterThan(10);
+        expect(w.condition.deadline).toBeDefined();
+        expect(w.nextLookAt).toBeGreaterThan(lab.now);
+        expect(nextLookAt).toBeLessThanOrEqual(w.nextLookAt);
+      }
+    });
+  });
+
+  it('a removed host runs nothing, but for etcd while quorum needs it', () => {
+    check((lab, { plan }) => {
+      const removed = lab.hosts.filter((h) => h.desiredState === 'removed').map((h) => h.id);
+      const left = (plan ?? lab.parent)?.instances.filter((i) => removed.includes(i.hostId)) ?? [];
+      expect(left.filter((i) => i.service !== 'etcd')).toEqual([]);
+    });
+  });
+
+  it('nothing bound to a lost host is touched', () => {
+    check((lab, { plan }) => {
+      const lost = lab.hosts
+        .filter((h) => h.state !== 'active' && h.desiredState === 'active')
+        .map((h) => h.id);
+      const touched = plan?.actions.filter((a) => lost.includes(a.hostId)) ?? [];
+      // Removals remain: of etcd's dead member, of a service that shrinks or that moves away.
+      for (const a of touched) expect(a.kind).toBe('remove');
+      for (const a of touched) expect(['containerd', 'kubelet']).not.toContain(a.service);
+    });
+  });
+
+  it('while the brake is on, nothing moves', () => {
+    check((lab, { plan, conditions }) => {
+      if (conditions.find((c) => c.type === 'Brake')?.status !== 'True') return;
+      const lost = new Set(lab.hosts.filter((h) => h.state !== 'active').map((h) => h.id));
+      const moved =
+        plan?.actions.filter((a) => a.kind === 'remove' && lost.has(a.hostId) && a.service !== 'etcd') ?? [];
+      expect(moved.filter((a) => a.reason.includes('is lost'))).toEqual([]);
+    });
+  });
+
+  it('does not depend on the order of its input', () => {
+    check((lab, result) => {
+      const input = lab.input();
+      const turned = {
+        ...input,
+        services: input.services.toReversed(),
+        hosts: input.hosts.toReversed(),
+        observed: input.observed.toReversed(),
+        parent: input.parent && { ...input.parent, instances: input.parent.instances.toReversed() },
+      };
+      expect(makePlan(turned)).toEqual(result);
+    });
+  });
+
+  it('comes to rest: with the plan carried out and all healthy, the next is null', () => {
+    fc.assert(
+      fc.property(scene, (s) => {
+        const lab = play(s, () => undefined).converge();
+        expect(makePlan(lab.input()).plan).toBeNull();
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('the backoff', () => {
+  it('never gets shorter with more failures, nor longer than a minute', () => {
+    fc.assert(
+      fc.property(fc.nat(1000), (n) => {
+        expect(backoffMs(n)).toBeLessThanOrEqual(backoffMs(n + 1));
+        expect(backoffMs(n)).toBeLessThanOrEqual(60_000);
+      }),
+    );
+  });
+
+  it('counts failures in a row, and starts anew after five healthy minutes', () => {
+    fc.assert(
+      fc.property(fc.nat(100), fc.nat(900_000), (count, healthyForMs) => {
+        const before = { count, lastAt: 0, lastReason: '' };
+        const next = remembered(before, { at: 1, reason: 'r', healthyForMs });
+        expect(next.count).toBe(healthyForMs >= 300_000 ? 1 : count + 1);
+      }),
+    );
+  });
+});

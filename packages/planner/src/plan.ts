@@ -1,0 +1,176 @@
+import {
+  derivedId,
+  type FailureMemory,
+  type Plan,
+  type PlanAction,
+  type PlannedInstance,
+  type PlanWait,
+} from '@rancher/domain';
+import { forgetAfterMs } from './backoff.ts';
+import { type Change, placeChanges, removal } from './changes.ts';
+import { etcdChanges } from './etcd.ts';
+import { rollingChange } from './rolling.ts';
+import type { PlannerInput, PlannerResult, PlannerService } from './types.ts';
+import { conditionsOf, hostWaits, waitFor } from './waits.ts';
+import { isHealthy, place, type World, worldOf } from './world.ts';
+
+/**
+ * The plan that follows from intent and inventory, or null where the parent is still right, and what is waited for.
+ * Pure: no IO, no clock, no random; the same input, in whatever order its lists are, gives the same result.
+ *
+ * A deactivated environment is frozen: its workloads and its system stack keep running (agents restart what exits),
+ * and the plan does not change. A removed one gets an empty plan, everything stopped in reverse start order.
+ */
+export function makePlan(input: PlannerInput): PlannerResult {
+  const world = worldOf(input);
+  if (input.environment.desiredState === 'removed') return result(world, removals(world), []);
+  const waits = hostWaits(world);
+  if (input.environment.desiredState === 'inactive')
+    return result(world, [], [waitFor.deactivated(world), ...waits]);
+  const changes: Change[] = [];
+  for (const service of world.services) {
+    const verdict = service.placement === 'etcd' ? etcdChanges(world, service) : placeChanges(world, service);
+    changes.push(...verdict.changes);
+    waits.push(...verdict.waits);
+  }
+  changes.push(...orphans(world));
+  const rolling = rollingChange(world, changes);
+  changes.push(...rolling.changes);
+  return result(world, changes, [...waits, ...rolling.waits]);
+}
+
+function result(world: World, changes: Change[], waits: PlanWait[]): PlannerResult {
+  const plan = changes.length === 0 ? null : planOf(world, changes);
+  const target = plan ?? world.input.parent;
+  const held = (target?.instances ?? []).filter((i) => i.notBefore > world.now);
+  const all = [
+    ...waits,
+    ...held.map((i) => waitFor.backoff({ ...world, input: { ...world.input, parent: target } }, i)),
+  ];
+  return {
+    plan,
+    waits: all,
+    conditions: conditionsOf(all),
+    nextLookAt: all.length === 0 ? null : Math.min(...all.map((w) => w.nextLookAt)),
+  };
+}
+
+/** Instances of services that the system stack no longer has. */
+function orphans(world: World): Change[] {
+  const known = new Set(world.services.map((s) => s.name));
+  return [...world.planned.values()]
+    .filter((i) => !known.has(i.service))
+    .map((i) => removal(formerService(i), i, `${i.service} is no longer part of the system stack`));
+}
+
+function removals(world: World): Change[] {
+  const byName = new Map(world.services.map((s) => [s.name, s]));
+  return [...world.planned.values()].map((i) =>
+    removal(byName.get(i.service) ?? formerService(i), i, 'the environment is removed'),
+  );
+}
+
+function formerService(instance: PlannedInstance): PlannerService {
+  return { id: instance.serviceId, name: instance.service, placement: 'all', scale: null, after: [] };
+}
+
+/** Carries the changes out on the parent's instances, and gives everything its id. */
+function planOf(world: World, unordered: Change[]): Plan {
+  const { input } = world;
+  const changes = inOrder(world, unordered);
+  const generation = (input.parent?.generation ?? 0) + 1;
+  const id = derivedId('plan', input.environment.id, generation, input.parent?.id ?? '', input.now);
+  const instances = new Map(world.planned);
+  const actions: PlanAction[] = [];
+  for (const change of changes) {
+    const key = place(change.service.name, change.hostId);
+    const instanceId = change.kind === 'remove' ? change.old!.id : derivedId('instance', id, key);
+    actions.push(actionOf(change, instanceId));
+    if (change.kind === 'remove') instances.delete(key);
+    else instances.set(key, instanceOf(world, change, instanceId));
+  }
+  return {
+    id,
+    environmentId: input.environment.id,
+    generation,
+    parentId: input.parent?.id ?? null,
+    instances: linked(world, instances),
+    actions,
+    failures: failuresOf(world, changes, instances),
+    createdAt: new Date(input.now).toISOString(),
+  };
+}
+
+function actionOf(change: Change, instanceId: string): PlanAction {
+  return {
+    kind: change.kind,
+    service: change.service.name,
+    hostId: change.hostId,
+    instanceId,
+    ...(change.kind === 'replace' ? { replaces: change.old!.id } : {}),
+    ...(change.graceMs === undefined ? {} : { graceMs: change.graceMs }),
+    reason: change.reason,
+  };
+}
+
+function instanceOf(world: World, change: Change, id: string): PlannedInstance {
+  const { service, hostId, notBefore } = change;
+  const specHash = world.input.specHash(service.name, hostId);
+  return { id, serviceId: service.id, service: service.name, hostId, specHash, after: [], notBefore };
+}
+
+/** Sorted by start order and host, with `after` pointing at the present instances of the same host. */
+function linked(world: World, instances: ReadonlyMap<string, PlannedInstance>): PlannedInstance[] {
+  return world.services.flatMap((service) =>
+    hostOrder(
+      world,
+      [...instances.values()].filter((i) => i.service === service.name),
+    ).map((instance) => ({
+      ...instance,
+      after: service.after.flatMap((name) => instances.get(place(name, instance.hostId))?.id ?? []),
+    })),
+  );
+}
+
+/** Removals first, last started first; then the rest in start order. Each by host. */
+function inOrder(world: World, changes: Change[]): Change[] {
+  const start = new Map(world.services.map((s, i) => [s.name, i]));
+  const rank = (c: Change) => start.get(c.service.name) ?? world.services.length;
+  const sorted = hostOrder(world, changes).sort((a, b) => rank(a) - rank(b));
+  const removed = hostOrder(
+    world,
+    changes.filter((c) => c.kind === 'remove'),
+  ).sort((a, b) => rank(b) - rank(a));
+  return [...removed, ...sorted.filter((c) => c.kind !== 'remove')];
+}
+
+function hostOrder<T extends { hostId: string }>(world: World, items: T[]): T[] {
+  const order = new Map(world.hosts.map((h, i) => [h.id, i]));
+  const rank = (t: T) => order.get(t.hostId) ?? world.hosts.length;
+  return [...items].sort(
+    (a, b) => rank(a) - rank(b) || (a.hostId < b.hostId ? -1 : a.hostId > b.hostId ? 1 : 0),
+  );
+}
+
+function failuresOf(
+  world: World,
+  changes: Change[],
+  instances: ReadonlyMap<string, PlannedInstance>,
+): Record<string, FailureMemory> {
+  const failed = new Map(changes.map((c) => [place(c.service.name, c.hostId), c.failure]));
+  const failures: Record<string, FailureMemory> = {};
+  for (const key of [...instances.keys()].sort()) {
+    const memory = failed.get(key) ?? kept(world, key);
+    if (memory !== undefined) failures[key] = memory;
+  }
+  return failures;
+}
+
+/** The parent's memory of a place, unless its instance has been healthy for long enough since. */
+function kept(world: World, key: string): FailureMemory | undefined {
+  const memory = world.input.parent?.failures[key];
+  const instance = world.planned.get(key);
+  if (memory === undefined || instance === undefined) return memory;
+  const since = world.observed.get(instance.id)?.healthyMs ?? world.now;
+  return isHealthy(world, instance) && world.now - since >= forgetAfterMs ? undefined : memory;
+}

@@ -1,0 +1,55 @@
+import type { Change, Verdict } from './changes.ts';
+import { diagnose } from './diagnosis.ts';
+import { refused } from './etcd.ts';
+import type { PlannerService } from './types.ts';
+import { waitFor } from './waits.ts';
+import { nameOf, place, type World } from './world.ts';
+
+interface Stale {
+  service: PlannerService;
+  hostId: string;
+}
+
+/**
+ * A changed spec is rolled out one instance at a time, in start order: the next only when the service and everything
+ * before it is healthy. What comes later does not hold it back, for a new spec may be just what mends that.
+ */
+export function rollingChange(world: World, taken: readonly Change[]): Verdict {
+  const stale: Stale[] = [];
+  let calm: string | null = null;
+  let blockedAtFirst: string | null = null;
+  for (const service of world.services) {
+    for (const hostId of world.placement.get(service.name)?.hosts ?? []) {
+      const instance = world.planned.get(place(service.name, hostId));
+      const kind = instance === undefined ? 'settling' : diagnose(world, service, instance).kind;
+      if (kind === 'stale') stale.push({ service, hostId });
+      // A lost host can hold back no one but etcd; it gets its turn when it returns.
+      else if (kind !== 'well' && kind !== 'unknown')
+        calm ??= `${service.name} on ${nameOf(world, hostId)} is not healthy`;
+    }
+    if (stale.length > 0 && stale[0]!.service === service) blockedAtFirst = calm;
+  }
+  const [first] = stale;
+  if (first === undefined) return { changes: [], waits: [] };
+  const change = roll(world, first, stale.length);
+  const isEtcd = first.service.placement === 'etcd';
+  const etcdTaken = taken.some((c) => c.service.placement === 'etcd');
+  const refusal =
+    blockedAtFirst ??
+    (isEtcd && etcdTaken ? 'another step of etcd is taken first' : null) ??
+    (isEtcd ? refused(world, first.service, change) : null);
+  if (refusal === null) {
+    return {
+      changes: [change],
+      waits: stale.length > 1 ? [waitFor.rolling(world, stale.length - 1, null)] : [],
+    };
+  }
+  return { changes: [], waits: [waitFor.rolling(world, stale.length, refusal)] };
+}
+
+function roll(world: World, { service, hostId }: Stale, left: number): Change {
+  const old = world.planned.get(place(service.name, hostId))!;
+  const more = left === 1 ? '' : `; ${left - 1} more follow one by one`;
+  const reason = `what ${service.name} on ${nameOf(world, hostId)} should run has changed${more}`;
+  return { kind: 'replace', service, hostId, old, reason, notBefore: 0 };
+}

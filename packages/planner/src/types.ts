@@ -1,0 +1,105 @@
+import type {
+  Condition,
+  ConditionInput,
+  EnvironmentDesiredState,
+  Health,
+  HostState,
+  InstanceState,
+  Plan,
+  PlanWait,
+} from '@rancher/domain';
+
+/** Everything that the planner may know. All times are milliseconds since the epoch. */
+export interface PlannerInput {
+  now: number;
+  environment: {
+    id: string;
+    desiredState: EnvironmentDesiredState;
+    generation: number;
+    /** It was active once, so its etcd holds something: a first etcd member is never made again by itself. */
+    bootstrapped: boolean;
+  };
+  services: readonly PlannerService[];
+  hosts: readonly PlannerHost[];
+  /** The present target, or null before the first plan. */
+  parent: Plan | null;
+  /** What is known of the parent's instances. One that is missing here has not been reported yet. */
+  observed: readonly PlannerInstance[];
+  /** The environment's conditions as they are: a wait that goes on keeps the deadline that it began with. */
+  conditions?: readonly Condition[];
+  options?: Partial<PlannerOptions>;
+  /** Hash of what the service should run on the host now. Pure, and total for hosts whose facts are known. */
+  specHash(service: string, hostId: string): string;
+}
+
+export type ServicePlacement = 'all' | 'control-plane' | 'etcd';
+
+export interface PlannerService {
+  id: string;
+  name: string;
+  placement: ServicePlacement;
+  /** Null: global, one on every eligible host. */
+  scale: number | null;
+  /** Services that must be healthy on the same host before this one starts there. */
+  after: readonly string[];
+}
+
+export interface PlannerHost {
+  id: string;
+  name: string;
+  labels: Readonly<Record<string, string>>;
+  /** `active` is connected; `reconnecting` and `disconnected` are lost. */
+  state: HostState;
+  desiredState: 'active' | 'removed';
+  /** Null: never seen. */
+  lastSeenMs: number | null;
+  createdMs: number;
+  /** Its agent has told its facts, so specs can be rendered for it. */
+  factsKnown: boolean;
+}
+
+/** An instance as its agent last told of it. */
+export interface PlannerInstance {
+  id: string;
+  service: string;
+  hostId: string;
+  state: InstanceState;
+  health: Health;
+  exit: { code: number | null; signal: string | null } | null;
+  message: string | null;
+  startedMs: number | null;
+  healthyMs: number | null;
+  exitedMs: number | null;
+}
+
+export interface PlannerOptions {
+  /** How long a host may be lost before what can move moves elsewhere. */
+  hostsReplaceAfterMs: number;
+  /** How long a host may take to register before its wait says that something is wrong. */
+  hostRegisterDeadlineMs: number;
+  /** How long an instance may take to recover by itself once what it depends on is healthy again. */
+  dependencySettleMs: number;
+  /** How long a step (a replacement, an etcd step) may take before its wait is overdue. */
+  stepDeadlineMs: number;
+  /** A user said so: hosts that vanished before this do not hold the brake. */
+  brakeReleasedAt: number;
+}
+
+export const plannerDefaults: PlannerOptions = {
+  hostsReplaceAfterMs: 3_600_000,
+  hostRegisterDeadlineMs: 600_000,
+  dependencySettleMs: 10_000,
+  stepDeadlineMs: 120_000,
+  brakeReleasedAt: 0,
+};
+
+export interface PlannerResult {
+  /** Null: the parent is still right. */
+  plan: Plan | null;
+  /** Everything that is not done yet, one by one. */
+  waits: PlanWait[];
+  /** The same by condition, one of each type that the planner owns: HostsReady, PlanBlocked, Brake, True or False. */
+  conditions: ConditionInput[];
+  /** When to look again if nothing happens until then; null = no need. */
+  nextLookAt: number | null;
+}

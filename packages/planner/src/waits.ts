@@ -1,0 +1,194 @@
+import type { ConditionInput, ConditionType, PlannedInstance, PlanWait } from '@rancher/domain';
+import type { Diagnosis } from './diagnosis.ts';
+import { listWords } from './words.ts';
+import { nameOf, place, type World } from './world.ts';
+
+/** How soon an overdue wait is looked at again; what it waits for wakes the planner sooner. */
+const overdueEveryMs = 30_000;
+const iso = (ms: number) => new Date(ms).toISOString();
+
+/**
+ * The waits, each a condition. A wait that lasts reads the same at each look: its times are those of the world, or, where
+ * nothing tells when it began, those of the condition that already stands.
+ */
+export const waitFor = {
+  dependency(
+    world: World,
+    instance: PlannedInstance,
+    hindered: Extract<Diagnosis, { kind: 'hindered' }>,
+  ): PlanWait {
+    const where = nameOf(world, instance.hostId);
+    const why =
+      hindered.until === null
+        ? `${hindered.by} there is not healthy`
+        : `${hindered.by} there became healthy only just now`;
+    return wait(world, {
+      type: 'PlanBlocked',
+      status: 'True',
+      reason: 'DependencyUnhealthy',
+      message: `${instance.service} on ${where} is unhealthy, and is not replaced yet because ${why}`,
+      deadline:
+        hindered.until ?? begun(world, 'PlanBlocked', 'DependencyUnhealthy', world.options.stepDeadlineMs),
+      ...(hindered.until === null ? {} : { nextTry: hindered.until }),
+    });
+  },
+
+  backoff(world: World, instance: PlannedInstance): PlanWait {
+    const memory = world.input.parent?.failures[place(instance.service, instance.hostId)];
+    const where = `${instance.service} on ${nameOf(world, instance.hostId)}`;
+    return wait(world, {
+      type: 'PlanBlocked',
+      status: 'True',
+      reason: 'BackingOff',
+      message: `${where} is started again after a pause, as it keeps failing`,
+      deadline: instance.notBefore,
+      nextTry: instance.notBefore,
+      ...(memory === undefined ? {} : { lastError: memory.lastReason }),
+    });
+  },
+
+  etcd(world: World, reason: 'EtcdLost' | 'EtcdStepBlocked' | 'EtcdQuorumLost', message: string): PlanWait {
+    const deadline = begun(world, 'PlanBlocked', reason, world.options.stepDeadlineMs);
+    return wait(world, { type: 'PlanBlocked', status: 'True', reason, message, deadline });
+  },
+
+  rolling(world: World, left: number, why: string | null): PlanWait {
+    const instances = left === 1 ? '1 instance waits' : `${left} instances wait`;
+    return wait(world, {
+      type: 'PlanBlocked',
+      status: 'True',
+      reason: 'RollingUpdate',
+      message: `${instances} for the new specification, one at a time${why === null ? '' : `: ${why}`}`,
+      deadline: begun(world, 'PlanBlocked', 'RollingUpdate', world.options.stepDeadlineMs),
+    });
+  },
+
+  deactivated(world: World): PlanWait {
+    return {
+      condition: {
+        type: 'PlanBlocked',
+        status: 'True',
+        reason: 'Deactivated',
+        message: 'The environment is deactivated: what runs keeps running, and nothing is changed',
+      },
+      nextLookAt: world.now + 3_600_000,
+    };
+  },
+};
+
+/** Hosts that are not here, as waits: for the first registration, lost ones, and the brake. */
+export function hostWaits(world: World): PlanWait[] {
+  const wanted = world.hosts.filter((h) => h.desiredState === 'active');
+  const registering = wanted.filter((h) => !h.factsKnown && h.lastSeenMs === null);
+  const lost = wanted.filter((h) => h.lastSeenMs !== null && h.state !== 'active');
+  const waits: PlanWait[] = [];
+  if (world.brake.on) waits.push(brakeWait(world));
+  if (lost.length > 0) {
+    const lastSeen = Math.min(...lost.map((h) => h.lastSeenMs!));
+    waits.push(
+      wait(world, {
+        type: 'HostsReady',
+        status: 'False',
+        reason: 'HostsLost',
+        message: `${listWords(lost.map((h) => h.name))} cannot be seen; what runs there keeps running as far as is known`,
+        deadline: lastSeen + world.options.hostsReplaceAfterMs,
+      }),
+    );
+  }
+  if (registering.length > 0) {
+    waits.push(
+      wait(world, {
+        type: 'HostsReady',
+        status: 'False',
+        reason: 'HostsRegistering',
+        message: `${listWords(registering.map((h) => h.name))} has not registered yet`,
+        deadline: Math.min(...registering.map((h) => h.createdMs)) + world.options.hostRegisterDeadlineMs,
+      }),
+    );
+  }
+  return [...waits, ...placeWaits(world, wanted.length)];
+}
+
+function brakeWait(world: World): PlanWait {
+  const names = listWords(world.brake.vanished.map((h) => h.name));
+  return wait(world, {
+    type: 'Brake',
+    status: 'True',
+    reason: 'ManyHostsVanished',
+    message: `${names} vanished within a minute: nothing is moved until they return or a user releases the brake`,
+    deadline: world.brake.since + world.options.hostsReplaceAfterMs,
+  });
+}
+
+/** Services that want more hosts than there are. */
+function placeWaits(world: World, hosts: number): PlanWait[] {
+  const short = world.services.filter((s) => (world.placement.get(s.name)?.missing ?? 0) > 0);
+  const none = hosts === 0;
+  if (short.length === 0 && !none) return [];
+  const names = listWords(short.map((s) => s.name));
+  const reason = none ? 'NoHosts' : 'TooFewHosts';
+  return [
+    wait(world, {
+      type: 'HostsReady',
+      status: 'False',
+      reason,
+      message: none ? 'The environment has no host' : `There are fewer hosts than ${names} should run on`,
+      deadline: begun(world, 'HostsReady', reason, world.options.hostRegisterDeadlineMs),
+    }),
+  ];
+}
+
+/** The deadline of a wait that nothing else dates: the one it began with, or one counted from now. */
+function begun(world: World, type: ConditionType, reason: string, forMs: number): number {
+  const standing = world.input.conditions?.find((c) => c.type === type && c.reason === reason)?.deadline;
+  return standing === undefined ? world.now + forMs : Date.parse(standing);
+}
+
+interface WaitInput {
+  type: ConditionType;
+  status: 'True' | 'False';
+  reason: string;
+  message: string;
+  deadline: number;
+  nextTry?: number;
+  lastError?: string;
+}
+
+function wait(world: World, input: WaitInput): PlanWait {
+  const { deadline, nextTry, ...rest } = input;
+  const due = nextTry ?? deadline;
+  return {
+    condition: {
+      ...rest,
+      deadline: iso(deadline),
+      ...(nextTry === undefined ? {} : { nextTryAt: iso(nextTry) }),
+    },
+    nextLookAt: due > world.now ? due : world.now + overdueEveryMs,
+  };
+}
+
+const calm: Partial<Record<ConditionType, ConditionInput>> = {
+  HostsReady: {
+    type: 'HostsReady',
+    status: 'True',
+    reason: 'AllConnected',
+    message: 'All hosts are connected',
+  },
+  PlanBlocked: {
+    type: 'PlanBlocked',
+    status: 'False',
+    reason: 'NothingWaits',
+    message: 'Nothing is held back',
+  },
+  Brake: { type: 'Brake', status: 'False', reason: 'HostsPresent', message: 'No brake is on' },
+};
+
+/** One condition of each type that the planner owns: the first wait of the type speaks, the others are added to it. */
+export function conditionsOf(waits: readonly PlanWait[]): ConditionInput[] {
+  return Object.values(calm).map((fallback) => {
+    const own = waits.map((w) => w.condition).filter((c) => c.type === fallback.type);
+    const [first] = own;
+    if (first === undefined) return fallback;
+    return { ...first, message: own.map((c) => c.message).join('. ') };
+  });
+}
