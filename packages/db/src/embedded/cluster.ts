@@ -60,23 +60,42 @@ async function initialise(launcher: Launcher, data: string, passwordFile: string
   if (code !== 0) throw new Error(`initdb failed (exit code ${code}): ${said.trim()}`);
 }
 
+/** How long a Postgres whose parent was killed gets to shut down by itself (ms); then it is made to. */
+const orphanGraceMs = 10_000;
+
 /**
  * Sees to it that no Postgres runs on `dir/data`, and that a pid file left by a killed one does not stand in the way.
- * One whose parent was killed is on its way down by itself (see launch.ts); it is waited for, and killed if it hangs.
+ * One whose parent was killed is on its way down by itself (see launch.ts): it is waited for.
+ * @throws Error when another process runs it
  */
 export async function clearStale(dir: string): Promise<void> {
   const data = join(dir, 'data');
   const pidFile = join(data, 'postmaster.pid');
   const pid = Number.parseInt(await readFile(pidFile, 'utf8').catch(() => ''), 10);
   if (Number.isNaN(pid)) return;
-  for (let waitedMs = 0; await runsIn(pid, data); waitedMs += 100) {
-    // SIGINT: fast shutdown. SIGQUIT: without a checkpoint, recovered from the log at the next start.
-    process.kill(pid, waitedMs < 10_000 ? 'SIGINT' : 'SIGQUIT');
-    if (waitedMs > 20_000)
-      throw new Error(`Another Postgres (pid ${pid}) runs on ${data} and does not stop.`);
-    await delay(100);
+  for (let waitedMs = 0; await runsIn(pid, data); waitedMs += 50) {
+    const owner = await ownerOf(pid);
+    if (owner !== undefined)
+      throw new Error(`Process ${owner} already runs a Postgres (pid ${pid}) on ${data}.`);
+    // Without a checkpoint; it is recovered from its log at the next start.
+    if (waitedMs >= orphanGraceMs) process.kill(pid, waitedMs < 2 * orphanGraceMs ? 'SIGQUIT' : 'SIGKILL');
+    await delay(50);
   }
   await rm(pidFile, { force: true });
+}
+
+/** The process that started Postgres `pid`, while it lives: a Node, as this one is. */
+async function ownerOf(pid: number): Promise<number | undefined> {
+  try {
+    // The parent is the second field after the name, which is in brackets and may hold anything.
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    return (await readlink(`/proc/${parent}/exe`)) === (await readlink('/proc/self/exe'))
+      ? parent
+      : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether process `pid` is a Postgres whose working folder is `data`: a pid alone may have been used again. */
