@@ -5,7 +5,10 @@
 import { parseArgs } from 'node:util';
 import { type BenchmarkReport, table } from './report.ts';
 
-const benchmarks: Record<string, () => Promise<{ run(runs: number): Promise<BenchmarkReport[]>; runs: number }>> = {
+const benchmarks: Record<
+  string,
+  () => Promise<{ run(runs: number): Promise<BenchmarkReport[]>; runs: number }>
+> = {
   create: () => import('./create/create.ts'),
   heal: () => import('./heal/heal.ts'),
   footprint: () => import('./footprint/footprint.ts'),
@@ -28,5 +31,7 @@ if (load === undefined || (wanted !== undefined && !(Number.isInteger(wanted) &&
 const benchmark = await load();
 const reports = await benchmark.run(wanted ?? benchmark.runs);
 process.stdout.write(
-  values.json ? `${JSON.stringify(reports.length === 1 ? reports[0] : reports, null, 2)}\n` : `${reports.map(table).join('\n\n')}\n`,
+  values.json
+    ? `${JSON.stringify(reports.length === 1 ? reports[0] : reports, null, 2)}\n`
+    : `${reports.map(table).join('\n\n')}\n`,
 );

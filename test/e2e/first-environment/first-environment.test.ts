@@ -48,7 +48,9 @@ test('up brings a Ready cluster, and says where everything is', async () => {
   expect(environments).toMatchObject([{ name: 'default', state: 'active', kubernetesVersion: '1.37.2' }]);
   expect((await readFile(adminKeyFile, 'utf8')).trim()).toMatch(/^rk_/);
   const nodes = await rancher.kubectl(['get', 'nodes', '-o', 'json']);
-  const ready = JSON.parse(nodes).items[0].status.conditions.find((c: { type: string }) => c.type === 'Ready');
+  const ready = JSON.parse(nodes).items[0].status.conditions.find(
+    (c: { type: string }) => c.type === 'Ready',
+  );
   expect(ready.status).toBe('True');
 });
 
@@ -65,13 +67,27 @@ test('a Deployment with a Service runs; logs, exec and port-forward work', async
   const [pod] = await podsReady(rancher, 'app=web', 2);
   expect(await rancher.kubectl(['logs', pod!.name])).toContain('serving');
   expect(await rancher.kubectl(['exec', pod!.name, '--', 'hostname'])).toContain(pod!.name);
-  const viaService = await rancher.kubectl(['exec', pod!.name, '--', 'wget', '-qO-', '-T', '5', 'http://web']);
+  const viaService = await rancher.kubectl([
+    'exec',
+    pod!.name,
+    '--',
+    'wget',
+    '-qO-',
+    '-T',
+    '5',
+    'http://web',
+  ]);
   expect(viaService).toMatch(/^web-/);
 
   const forward = background(rancher, ['kubectl', 'port-forward', 'service/web', ':80']);
   try {
-    const port = await until('port-forward listens', async () => /127\.0\.0\.1:(\d+)/.exec(forward.output())?.[1]);
-    const answer = await until('the forwarded port answers', async () => (await fetch(`http://127.0.0.1:${port}/`)).text());
+    const port = await until(
+      'port-forward listens',
+      async () => /127\.0\.0\.1:(\d+)/.exec(forward.output())?.[1],
+    );
+    const answer = await until('the forwarded port answers', async () =>
+      (await fetch(`http://127.0.0.1:${port}/`)).text(),
+    );
     expect(answer).toMatch(/^web-/);
   } finally {
     forward.stop();
@@ -82,7 +98,14 @@ test('cluster DNS answers for services and says NXDOMAIN for what is not there',
   const [pod] = await podsReady(rancher, 'app=web', 2);
   const found = await rancher.kubectl(['exec', pod!.name, '--', 'nslookup', 'web.default.svc.cluster.local']);
   expect(found).toMatch(/Address: 10\.43\./);
-  const missing = await rancher.rancher(['kubectl', 'exec', pod!.name, '--', 'nslookup', 'nope.default.svc.cluster.local']);
+  const missing = await rancher.rancher([
+    'kubectl',
+    'exec',
+    pod!.name,
+    '--',
+    'nslookup',
+    'nope.default.svc.cluster.local',
+  ]);
   expect(`${missing.stdout}${missing.stderr}`).toMatch(/NXDOMAIN/);
 });
 
@@ -145,7 +168,10 @@ test('down --purge leaves no trace', async () => {
   await rancher.must(['down', '--purge']);
   const mounts = await readFile('/proc/self/mountinfo', 'utf8');
   expect(mounts).not.toContain(needle);
-  const processes = await run('sh', ['-c', `grep -lsa -- "${needle}" /proc/[0-9]*/cmdline | grep -v "/$$/" || true`]);
+  const processes = await run('sh', [
+    '-c',
+    `grep -lsa -- "${needle}" /proc/[0-9]*/cmdline | grep -v "/$$/" || true`,
+  ]);
   expect(processes.stdout.trim()).toBe('');
   expect((await run('test', ['-e', needle])).code).toBe(1);
 });

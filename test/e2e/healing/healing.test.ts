@@ -5,7 +5,13 @@
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadBusybox } from '../support/images.ts';
-import { createInstallation, type Installation, type InstanceRow, run, until } from '../support/installation.ts';
+import {
+  createInstallation,
+  type Installation,
+  type InstanceRow,
+  run,
+  until,
+} from '../support/installation.ts';
 import { type PodRow, pods, podsReady, webManifest } from '../support/workload.ts';
 
 const components = [
@@ -54,7 +60,14 @@ async function healed(old: InstanceRow): Promise<InstanceRow> {
 /** No object lost, the pods are the same containers as before, and the service answers. */
 async function nothingLost(): Promise<void> {
   const witness = await until('the API answers', async () => {
-    const result = await rancher.rancher(['kubectl', 'get', 'configmap', 'witness', '-o', 'jsonpath={.data.still}']);
+    const result = await rancher.rancher([
+      'kubectl',
+      'get',
+      'configmap',
+      'witness',
+      '-o',
+      'jsonpath={.data.still}',
+    ]);
     return result.code === 0 ? result.stdout : undefined;
   });
   expect(witness).toBe('here');
@@ -63,7 +76,17 @@ async function nothingLost(): Promise<void> {
     workload.map((p) => [p.uid, p.containerIds, p.restarts]),
   );
   const answer = await until('the service answers', async () => {
-    const result = await rancher.rancher(['kubectl', 'exec', now[0]!.name, '--', 'wget', '-qO-', '-T', '2', 'http://web']);
+    const result = await rancher.rancher([
+      'kubectl',
+      'exec',
+      now[0]!.name,
+      '--',
+      'wget',
+      '-qO-',
+      '-T',
+      '2',
+      'http://web',
+    ]);
     return result.code === 0 ? result.stdout : undefined;
   });
   expect(answer).toMatch(/^web-/);
@@ -71,7 +94,9 @@ async function nothingLost(): Promise<void> {
 
 async function story(component: string, id: string): Promise<string[]> {
   const events = await rancher.events();
-  return events.filter((e) => e.message.includes(component) || JSON.stringify(e).includes(id)).map((e) => e.reason);
+  return events
+    .filter((e) => e.message.includes(component) || JSON.stringify(e).includes(id))
+    .map((e) => e.reason);
 }
 
 describe.each(components)('kill -9 %s', (component) => {
@@ -81,7 +106,9 @@ describe.each(components)('kill -9 %s', (component) => {
     const now = await healed(old);
     expect(now.id).not.toBe(old.id);
     await nothingLost();
-    expect(await story(component, old.id)).toEqual(expect.arrayContaining(['InstanceExited', 'InstanceReplaced']));
+    expect(await story(component, old.id)).toEqual(
+      expect.arrayContaining(['InstanceExited', 'InstanceReplaced']),
+    );
   });
 });
 
@@ -93,13 +120,18 @@ describe.each(components)('SIGSTOP %s', (component) => {
     expect(now.id).not.toBe(old.id);
     expect((await run('test', ['-d', `/proc/${old.pid}`])).code).toBe(1);
     await nothingLost();
-    expect(await story(component, old.id)).toEqual(expect.arrayContaining(['InstanceUnhealthy', 'InstanceReplaced']));
+    expect(await story(component, old.id)).toEqual(
+      expect.arrayContaining(['InstanceUnhealthy', 'InstanceReplaced']),
+    );
   });
 });
 
 test('deleted files of a component are noticed and written anew', async () => {
   const old = await instance('kube-scheduler');
-  await rm(`/proc/${old.pid}/root/var/lib/rancher-agent/services/kube-scheduler`, { recursive: true, force: true });
+  await rm(`/proc/${old.pid}/root/var/lib/rancher-agent/services/kube-scheduler`, {
+    recursive: true,
+    force: true,
+  });
   await healed(old);
   await nothingLost();
 });
@@ -112,35 +144,41 @@ describe('the server’s own processes', () => {
     return processes.find((p) => p.name === name)?.pid ?? Number.NaN;
   };
 
-  test.each(['api', 'worker', 'agent'])('kill -9 %s: it comes back, nothing that runs is touched', async (name) => {
-    const before = await rancher.instances();
-    const pid = await pidOf(name);
-    process.kill(pid, 'SIGKILL');
-    await until(`${name} runs again`, async () => {
-      const now = await pidOf(name);
-      return Number.isInteger(now) && now !== pid;
-    });
-    await until('the API is ready', async () => (await fetch(`${rancher.url}/readyz`)).ok);
-    const after = await until('all instances are seen', async () => {
-      const rows = await rancher.instances();
-      return rows.every((i) => i.health === 'healthy') && rows;
-    });
-    expect(after.map((i) => [i.component, i.pid])).toEqual(before.map((i) => [i.component, i.pid]));
-    await nothingLost();
-  });
+  test.each(['api', 'worker', 'agent'])(
+    'kill -9 %s: it comes back, nothing that runs is touched',
+    async (name) => {
+      const before = await rancher.instances();
+      const pid = await pidOf(name);
+      process.kill(pid, 'SIGKILL');
+      await until(`${name} runs again`, async () => {
+        const now = await pidOf(name);
+        return Number.isInteger(now) && now !== pid;
+      });
+      await until('the API is ready', async () => (await fetch(`${rancher.url}/readyz`)).ok);
+      const after = await until('all instances are seen', async () => {
+        const rows = await rancher.instances();
+        return rows.every((i) => i.health === 'healthy') && rows;
+      });
+      expect(after.map((i) => [i.component, i.pid])).toEqual(before.map((i) => [i.component, i.pid]));
+      await nothingLost();
+    },
+  );
 
   test('kill -9 the host’s agent: what runs is adopted, and still healed', async () => {
     const before = await rancher.instances();
     const found = await run('sh', ['-c', `grep -lsa host-agent /proc/[0-9]*/cmdline; true`]);
     const hostAgents = (await run('pgrep', ['-f', `${rancher.home}.*agent`])).stdout.trim().split('\n');
     expect(found.code + hostAgents.length).toBeGreaterThan(0);
-    for (const pid of (await rancher.must(['host', 'list', '-e', 'default', '--json'])).matchAll(/"agentPid":\s*(\d+)/g))
+    for (const pid of (await rancher.must(['host', 'list', '-e', 'default', '--json'])).matchAll(
+      /"agentPid":\s*(\d+)/g,
+    ))
       process.kill(Number(pid[1]), 'SIGKILL');
     const scheduler = await instance('kube-scheduler');
     process.kill(scheduler.pid!, 'SIGKILL');
     await healed(scheduler);
     const after = await rancher.instances();
-    const others = (rows: InstanceRow[]) => rows.filter((i) => i.component !== 'kube-scheduler').map((i) => i.pid);
+    const others = (rows: InstanceRow[]) =>
+      rows.filter((i) => i.component !== 'kube-scheduler').map((i) => i.pid);
     expect(others(after)).toEqual(others(before));
     await nothingLost();
   });

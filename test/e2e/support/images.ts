@@ -2,16 +2,31 @@
  * An image for workloads, made here, since no registry need be reachable: Debian's static busybox as a docker-archive,
  * imported into the containerd of each host.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Installation, run } from './installation.ts';
 
 export const busyboxImage = 'docker.io/rancher-test/busybox:1';
 
-const applets = ['sh', 'sleep', 'cat', 'wget', 'nslookup', 'httpd', 'nc', 'echo', 'hostname', 'ls', 'date', 'seq', 'ip'];
+const applets = [
+  'sh',
+  'sleep',
+  'cat',
+  'wget',
+  'nslookup',
+  'httpd',
+  'nc',
+  'echo',
+  'hostname',
+  'ls',
+  'date',
+  'seq',
+  'ip',
+];
 
 async function must(command: string, args: string[]): Promise<void> {
   const result = await run(command, args);
@@ -32,7 +47,17 @@ async function makeBusyboxArchive(file: string): Promise<void> {
     await mkdir(join(work, 'rootfs/tmp'), { recursive: true });
     await must('cp', ['/bin/busybox', join(work, 'rootfs/bin/busybox')]);
     for (const applet of applets) await must('ln', ['-s', 'busybox', join(work, 'rootfs/bin', applet)]);
-    await must('tar', ['--owner=0', '--group=0', '--mtime=@0', '--sort=name', '-C', join(work, 'rootfs'), '-cf', join(work, 'layer.tar'), '.']);
+    await must('tar', [
+      '--owner=0',
+      '--group=0',
+      '--mtime=@0',
+      '--sort=name',
+      '-C',
+      join(work, 'rootfs'),
+      '-cf',
+      join(work, 'layer.tar'),
+      '.',
+    ]);
     const config = JSON.stringify({
       architecture: 'amd64',
       os: 'linux',
@@ -59,6 +84,14 @@ export async function loadBusybox(installation: Installation, environment = 'def
   for (const instance of await installation.instances(environment)) {
     if (instance.component !== 'containerd') continue;
     const socket = `/proc/${instance.pid}/root/run/containerd/containerd.sock`;
-    await must(`${cache}/artifacts/containerd-2.3.7/ctr`, ['-a', socket, '-n', 'k8s.io', 'images', 'import', archive]);
+    await must(`${cache}/artifacts/containerd-2.3.7/ctr`, [
+      '-a',
+      socket,
+      '-n',
+      'k8s.io',
+      'images',
+      'import',
+      archive,
+    ]);
   }
 }

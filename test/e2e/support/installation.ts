@@ -121,7 +121,11 @@ export async function createInstallation(name: string): Promise<Installation> {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       const text = await response.text();
-      return { status: response.status, body: text === '' ? null : JSON.parse(text), headers: response.headers };
+      return {
+        status: response.status,
+        body: text === '' ? null : JSON.parse(text),
+        headers: response.headers,
+      };
     },
     instances: async (environment = 'default') =>
       JSON.parse(await must(['instances', '-e', environment, '--json'])) as InstanceRow[],
@@ -140,6 +144,7 @@ export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined | false | null>,
   timeoutMs = 120_000,
+  everyMs = 200,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   let last: unknown;
@@ -151,7 +156,7 @@ export async function until<T>(
     } catch (error) {
       last = error;
     }
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
   throw new Error(`gave up waiting until ${what} after ${timeoutMs} ms; last: ${String(last)}`);
 }

@@ -23,7 +23,11 @@ export function webManifest(name: string, replicas = 2): string {
                   name: 'web',
                   image: busyboxImage,
                   imagePullPolicy: 'Never',
-                  command: ['sh', '-c', 'mkdir -p /tmp/www; hostname > /tmp/www/index.html; echo serving; exec httpd -f -p 8080 -h /tmp/www'],
+                  command: [
+                    'sh',
+                    '-c',
+                    'mkdir -p /tmp/www; hostname > /tmp/www/index.html; echo serving; exec httpd -f -p 8080 -h /tmp/www',
+                  ],
                   ports: [{ containerPort: 8080 }],
                 },
               ],
@@ -60,7 +64,11 @@ interface PodList {
   }[];
 }
 
-export async function pods(installation: Installation, selector: string, environment = 'default'): Promise<PodRow[]> {
+export async function pods(
+  installation: Installation,
+  selector: string,
+  environment = 'default',
+): Promise<PodRow[]> {
   const text = await installation.kubectl(['get', 'pods', '-l', selector, '-o', 'json'], { environment });
   return (JSON.parse(text) as PodList).items
     .filter((p) => p.metadata.deletionTimestamp === undefined)
@@ -68,7 +76,8 @@ export async function pods(installation: Installation, selector: string, environ
       name: p.metadata.name,
       uid: p.metadata.uid,
       phase: p.status.phase,
-      ready: (p.status.containerStatuses ?? []).every((c) => c.ready) && p.status.containerStatuses !== undefined,
+      ready:
+        (p.status.containerStatuses ?? []).every((c) => c.ready) && p.status.containerStatuses !== undefined,
       restarts: (p.status.containerStatuses ?? []).reduce((sum, c) => sum + c.restartCount, 0),
       containerIds: (p.status.containerStatuses ?? []).map((c) => c.containerID ?? ''),
     }))
