@@ -1,0 +1,165 @@
+import { type Command, Option } from 'commander';
+import type { Context } from '../context.ts';
+import { waitForOperation } from '../operations.ts';
+import { jsonOption, keyValue, timeoutOption, waitOption, wholeNumber } from '../options.ts';
+import { age, type Output, table } from '../output.ts';
+import type { OpenContext } from '../program.ts';
+import { runSteps } from '../progress/steps.ts';
+import { type Environment, findEnvironment, type Host, type Operation } from '../resources.ts';
+
+interface CreateOptions {
+  version?: string;
+  hosts: number;
+  description?: string;
+  label?: Record<string, string>;
+  podCidr?: string;
+  serviceCidr?: string;
+  dryRun: boolean;
+  wait: boolean;
+  timeout: number;
+  json: boolean;
+}
+
+export function registerEnvironment(program: Command, open: OpenContext): void {
+  const environment = program.command('environment').alias('env').description('Kubernetes clusters');
+  environment
+    .command('create <name>')
+    .description('make an environment with local hosts on this machine')
+    .option('--version <version>', 'Kubernetes version; the server has a default')
+    .addOption(new Option('--hosts <count>', 'local hosts').default(1).argParser(wholeNumber(0, 100)))
+    .option('--description <text>', 'what it is for')
+    .addOption(new Option('--label <key=value>', 'a label; can be repeated').argParser(keyValue))
+    .option('--pod-cidr <cidr>', 'addresses of pods')
+    .option('--service-cidr <cidr>', 'addresses of services')
+    .option('--dry-run', 'show the plan, make nothing', false)
+    .addOption(waitOption())
+    .addOption(timeoutOption(600))
+    .addOption(jsonOption())
+    .action((name: string, options: CreateOptions) => create(open(), name, options));
+  environment
+    .command('list')
+    .alias('ls')
+    .description('all environments')
+    .addOption(jsonOption())
+    .action((options: { json: boolean }) => list(open(), options));
+  environment
+    .command('show <name>')
+    .description('one environment, with what it waits for')
+    .addOption(jsonOption())
+    .action((name: string, options: { json: boolean }) => show(open(), name, options));
+  environment
+    .command('delete <name>')
+    .alias('rm')
+    .description('remove an environment, its hosts and all its data')
+    .addOption(waitOption())
+    .addOption(timeoutOption(300))
+    .addOption(jsonOption())
+    .action((name: string, options: { wait: boolean; timeout: number; json: boolean }) =>
+      remove(open(), name, options),
+    );
+}
+
+function creationBody(name: string, options: CreateOptions) {
+  return {
+    name,
+    ...(options.description === undefined ? {} : { description: options.description }),
+    ...(options.label === undefined ? {} : { labels: options.label }),
+    spec: {
+      ...(options.version === undefined ? {} : { kubernetesVersion: options.version.replace(/^v/, '') }),
+      ...(options.podCidr === undefined ? {} : { podCidr: options.podCidr }),
+      ...(options.serviceCidr === undefined ? {} : { serviceCidr: options.serviceCidr }),
+      hosts: { local: options.hosts },
+    },
+  };
+}
+
+async function create(context: Context, name: string, options: CreateOptions): Promise<void> {
+  const { client, output } = context;
+  const body = creationBody(name, options);
+  if (options.dryRun) {
+    output.json(await client.request('POST', '/v1/environments', { body, query: { dryRun: true } }));
+    return;
+  }
+  const operation = await client.request<Operation>('POST', '/v1/environments', { body });
+  if (options.wait) await wait(context, `Making environment ${name}`, operation, options.timeout);
+  const made = await client.get<Environment>(`/v1/environments/${operation.target.id}`);
+  if (options.json) output.json(made);
+  else output.print(`environment ${name} (${made.id}) is ${made.status.state}`);
+}
+
+async function remove(
+  context: Context,
+  name: string,
+  options: { wait: boolean; timeout: number; json: boolean },
+): Promise<void> {
+  const { client, output } = context;
+  const { id } = await findEnvironment(client, name);
+  const operation = await client.request<Operation>('DELETE', `/v1/environments/${id}`);
+  if (options.wait) await wait(context, `Removing environment ${name}`, operation, options.timeout);
+  const after = options.wait ? await client.get<Operation>(`/v1/operations/${operation.id}`) : operation;
+  if (options.json) output.json(after);
+  else output.print(`environment ${name} (${id}) is ${options.wait ? 'removed' : 'being removed'}`);
+}
+
+/** Waits for an operation with a line of progress. */
+export async function wait(
+  context: Context,
+  title: string,
+  operation: Operation,
+  seconds: number,
+): Promise<void> {
+  const step = {
+    title,
+    run: async (report: (text: string) => void, signal: AbortSignal) => {
+      await waitForOperation(context.client, operation.id, { withinMs: seconds * 1000, report, signal });
+      return 'done';
+    },
+  };
+  await runSteps([step], context.output, context.signal);
+}
+
+async function list({ client, output }: Context, options: { json: boolean }): Promise<void> {
+  const environments = await client.all<Environment>('/v1/environments');
+  if (options.json) return output.json(environments);
+  const rows = environments.map((e) => [
+    e.name,
+    e.status.state,
+    e.status.health,
+    e.spec.kubernetesVersion,
+    age(e.createdAt),
+    e.id,
+  ]);
+  output.print(table(['NAME', 'STATE', 'HEALTH', 'KUBERNETES', 'AGE', 'ID'], rows));
+}
+
+async function show({ client, output }: Context, name: string, options: { json: boolean }): Promise<void> {
+  const environment = await findEnvironment(client, name);
+  const hosts = await client.all<Host>(`/v1/environments/${environment.id}/hosts`);
+  if (options.json) return output.json({ ...environment, hosts });
+  print(output, environment, hosts);
+}
+
+function print(output: Output, environment: Environment, hosts: Host[]): void {
+  const { spec, status } = environment;
+  const facts = [
+    ['Name', environment.name],
+    ['Id', environment.id],
+    ['State', status.state],
+    ['Health', status.health],
+    ['Kubernetes', spec.kubernetesVersion],
+    ['Pods', spec.podCidr],
+    ['Services', spec.serviceCidr],
+    ['Age', age(environment.createdAt)],
+  ];
+  output.print(facts.map(([key, value]) => `${`${key}:`.padEnd(12)}${value}`).join('\n'));
+  const hostRows = hosts.map((h) => [h.name, h.spec.kind, h.status.state, h.status.address ?? '']);
+  output.print(`\n${table(['HOST', 'KIND', 'STATE', 'ADDRESS'], hostRows)}`);
+  const conditions = status.conditions.map((c) => [
+    c.type,
+    c.status,
+    c.reason,
+    age(c.lastTransitionTime),
+    c.message,
+  ]);
+  output.print(`\n${table(['CONDITION', 'STATUS', 'REASON', 'SINCE', 'MESSAGE'], conditions)}`);
+}

@@ -1,0 +1,74 @@
+import type { Command } from 'commander';
+import type { Context } from '../context.ts';
+import { environmentOption, jsonOption } from '../options.ts';
+import type { OpenContext } from '../program.ts';
+import { findEnvironment } from '../resources.ts';
+
+interface Event {
+  id: string;
+  createdAt: string;
+  type: 'Normal' | 'Warning';
+  reason: string;
+  message: string;
+  regarding: { kind: string; id: string; name?: string };
+}
+
+interface EventsOptions {
+  environment: string;
+  follow: boolean;
+  json: boolean;
+}
+
+export function registerEvents(program: Command, open: OpenContext): void {
+  program
+    .command('events')
+    .description('the story of an environment: what failed, how it was noticed, what was done')
+    .addOption(environmentOption())
+    .option('-f, --follow', 'go on as they happen', false)
+    .addOption(jsonOption())
+    .action((options: EventsOptions) => events(open(), options));
+}
+
+function line(event: Event): string {
+  const about = event.regarding.name ?? event.regarding.id;
+  return `${event.createdAt}  ${event.type.padEnd(7)}  ${event.reason.padEnd(24)}  ${about}: ${event.message}`;
+}
+
+async function events(context: Context, options: EventsOptions): Promise<void> {
+  const { client, output } = context;
+  const { id } = await findEnvironment(client, options.environment);
+  const past = await client.all<Event>(`/v1/environments/${id}/events`);
+  // The oldest first, as in a log.
+  past.sort((a, b) => Number(BigInt(a.id) - BigInt(b.id)));
+  if (options.json && !options.follow) return output.json(past);
+  // Followed, JSON is one event a line.
+  const show = (event: Event) => output.print(options.json ? JSON.stringify(event) : line(event));
+  for (const event of past) show(event);
+  if (options.follow) await follow(context, id, past.at(-1)?.id, show);
+}
+
+/** Live events from after `lastId`; a stream that breaks is resumed where it was. Ends on Ctrl-C. */
+async function follow(
+  { client, signal }: Context,
+  environmentId: string,
+  lastId: string | undefined,
+  show: (event: Event) => void,
+): Promise<void> {
+  let last = lastId;
+  while (!signal.aborted) {
+    try {
+      const headers = last === undefined ? {} : { 'last-event-id': last };
+      for await (const { id, data } of client.stream(`/v1/environments/${environmentId}/events`, {
+        headers,
+        signal,
+      })) {
+        if (id !== '') last = id;
+        show(JSON.parse(data) as Event);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (last === undefined) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import { type Command, Option } from 'commander';
+import type { Context } from '../context.ts';
+import { Failure, Misuse } from '../errors.ts';
+import { environmentOption, jsonOption, timeoutOption, waitOption } from '../options.ts';
+import { age, table } from '../output.ts';
+import type { OpenContext } from '../program.ts';
+import { findEnvironment, type Host, type Operation } from '../resources.ts';
+import { wait } from './environment.ts';
+
+interface AddOptions {
+  local?: boolean;
+  environment: string;
+  name?: string;
+  wait: boolean;
+  timeout: number;
+  json: boolean;
+}
+
+export function registerHost(program: Command, open: OpenContext): void {
+  const host = program.command('host').description('hosts of environments');
+  host
+    .command('add')
+    .description('add a host')
+    .option('--local', 'made on this machine (a machine of its own joins with: rancher agent)')
+    .addOption(environmentOption())
+    .option('--name <name>', 'its name; the server makes one')
+    .addOption(waitOption())
+    .addOption(timeoutOption(300))
+    .addOption(jsonOption())
+    .action((options: AddOptions) => add(open(), options));
+  host
+    .command('list')
+    .alias('ls')
+    .description('hosts of an environment')
+    .addOption(new Option('-e, --environment <name>', 'environment, by name or id; all when left out'))
+    .addOption(jsonOption())
+    .action((options: { environment?: string; json: boolean }) => list(open(), options));
+  host
+    .command('remove <host>')
+    .alias('rm')
+    .description('remove a host, by name or id')
+    .addOption(environmentOption())
+    .addOption(waitOption())
+    .addOption(timeoutOption(300))
+    .addOption(jsonOption())
+    .action((name: string, options: AddOptions) => remove(open(), name, options));
+}
+
+async function add(context: Context, options: AddOptions): Promise<void> {
+  if (options.local !== true) {
+    throw new Misuse(
+      '--local is missing: this adds hosts made on this machine. Others join with: rancher agent --help',
+    );
+  }
+  const { client, output } = context;
+  const environment = await findEnvironment(client, options.environment);
+  const body = { kind: 'local', ...(options.name === undefined ? {} : { name: options.name }) };
+  const operation = await client.request<Operation>('POST', `/v1/environments/${environment.id}/hosts`, {
+    body,
+  });
+  if (options.wait)
+    await wait(
+      context,
+      `Adding host ${operation.target.name ?? operation.target.id}`,
+      operation,
+      options.timeout,
+    );
+  const host = await client.get<Host>(`/v1/hosts/${operation.target.id}`);
+  if (options.json) output.json(host);
+  else output.print(`host ${host.name} (${host.id}) is ${host.status.state}`);
+}
+
+async function list(
+  { client, output }: Context,
+  options: { environment?: string; json: boolean },
+): Promise<void> {
+  const path =
+    options.environment === undefined
+      ? '/v1/hosts'
+      : `/v1/environments/${(await findEnvironment(client, options.environment)).id}/hosts`;
+  const hosts = await client.all<Host>(path);
+  if (options.json) return output.json(hosts);
+  const rows = hosts.map((h) => [
+    h.name,
+    h.spec.kind,
+    h.status.state,
+    h.status.address ?? '',
+    h.environmentId ?? '',
+    age(h.createdAt),
+    h.id,
+  ]);
+  output.print(table(['NAME', 'KIND', 'STATE', 'ADDRESS', 'ENVIRONMENT', 'AGE', 'ID'], rows));
+}
+
+async function remove(context: Context, name: string, options: AddOptions): Promise<void> {
+  const { client, output } = context;
+  const environment = await findEnvironment(client, options.environment);
+  const hosts = await client.all<Host>(`/v1/environments/${environment.id}/hosts`);
+  const host = hosts.find((h) => h.name === name || h.id === name);
+  if (host === undefined) {
+    const names = hosts.map((h) => h.name).join(', ') || 'none';
+    throw new Failure(`no host "${name}" in environment ${environment.name}; there: ${names}`);
+  }
+  const operation = await client.request<Operation>('DELETE', `/v1/hosts/${host.id}`);
+  if (options.wait) await wait(context, `Removing host ${host.name}`, operation, options.timeout);
+  if (options.json) output.json(operation);
+  else output.print(`host ${host.name} (${host.id}) is ${options.wait ? 'removed' : 'being removed'}`);
+}

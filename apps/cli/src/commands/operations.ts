@@ -1,0 +1,34 @@
+import { type Command, Option } from 'commander';
+import type { Context } from '../context.ts';
+import { jsonOption } from '../options.ts';
+import { age, table } from '../output.ts';
+import type { OpenContext } from '../program.ts';
+import { findEnvironment, type Operation } from '../resources.ts';
+
+export function registerOperations(program: Command, open: OpenContext): void {
+  program
+    .command('operations')
+    .description('long work that was asked for, and how far it is')
+    .addOption(new Option('-e, --environment <name>', 'of one environment, by name or id'))
+    .addOption(jsonOption())
+    .action((options: { environment?: string; json: boolean }) => operations(open(), options));
+}
+
+async function operations(
+  { client, output }: Context,
+  options: { environment?: string; json: boolean },
+): Promise<void> {
+  const environmentId =
+    options.environment === undefined ? undefined : (await findEnvironment(client, options.environment)).id;
+  const all = await client.all<Operation>('/v1/operations', { environmentId });
+  if (options.json) return output.json(all);
+  const rows = all.map((o) => [
+    o.type,
+    o.target.name ?? o.target.id,
+    o.status.state,
+    o.status.steps.find((s) => s.state === 'running')?.name ?? '',
+    age(o.createdAt),
+    o.id,
+  ]);
+  output.print(table(['OPERATION', 'OF', 'STATE', 'STEP', 'AGE', 'ID'], rows));
+}

@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Condition } from '@rancher/domain';
+import type { Client } from './client.ts';
+import { Failure, Interrupted } from './errors.ts';
+import type { Report } from './progress/steps.ts';
+import type { Environment, Operation } from './resources.ts';
+
+/** Between two looks (ms): a cluster is made in seconds, and a look costs under a millisecond. */
+const lookEveryMs = 150;
+
+export interface WaitOptions {
+  withinMs: number;
+  report: Report;
+  signal: AbortSignal;
+}
+
+/** What an environment waits for, in its own words: the message of the first condition that is not yet true. */
+export function waitingFor(conditions: Condition[]): string {
+  const waits = conditions.filter((c) => c.status !== 'True' && c.type !== 'Ready' && c.type !== 'Brake');
+  const ready = conditions.find((c) => c.type === 'Ready');
+  return waits[0]?.message ?? ready?.message ?? 'being planned';
+}
+
+/**
+ * Waits until an operation has ended, reporting what is waited for.
+ * @throws Failure with the operation's own error, or saying what was still waited for; Interrupted on `signal`
+ */
+export async function waitForOperation(client: Client, id: string, options: WaitOptions): Promise<Operation> {
+  const deadline = performance.now() + options.withinMs;
+  let waiting = '';
+  for (;;) {
+    const operation = await client.get<Operation>(`/v1/operations/${id}`);
+    const { state, error } = operation.status;
+    if (state === 'succeeded') return operation;
+    if (state === 'failed' || state === 'canceled') {
+      throw new Failure(error?.detail ?? error?.message ?? `operation ${id} ${state}`);
+    }
+    waiting = await describeWait(client, operation);
+    options.report(waiting);
+    if (options.signal.aborted) throw new Interrupted('interrupted; the work goes on in the server');
+    if (performance.now() > deadline) {
+      throw new Failure(
+        `waited ${options.withinMs / 1000} s; still waiting: ${waiting} (operation ${id} goes on)`,
+      );
+    }
+    await sleep(lookEveryMs);
+  }
+}
+
+async function describeWait(client: Client, operation: Operation): Promise<string> {
+  const step = operation.status.steps.find((s) => s.state === 'running' || s.state === 'pending');
+  if (operation.environmentId === null) return step?.message ?? step?.name ?? operation.status.state;
+  try {
+    const environment = await client.get<Environment>(`/v1/environments/${operation.environmentId}`);
+    return waitingFor(environment.status.conditions);
+  } catch {
+    // It is being removed, and the last look was the last.
+    return step?.message ?? step?.name ?? operation.status.state;
+  }
+}

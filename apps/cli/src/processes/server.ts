@@ -1,0 +1,53 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { bundled, root } from '../paths.ts';
+import type { Settings } from '../settings.ts';
+import type { KeptProcess } from './kept.ts';
+
+export type ServerProcessName = 'postgres' | 'api' | 'worker' | 'agent';
+
+/** In the order they start; they stop in the reverse. */
+export const serverProcessNames: ServerProcessName[] = ['postgres', 'api', 'worker', 'agent'];
+
+const sources = {
+  postgres: 'packages/db/src/embedded-main.ts',
+  api: 'apps/api/src/server.ts',
+  worker: 'apps/worker/src/main.ts',
+  agent: 'apps/agent/src/main.ts',
+};
+const bundles = {
+  postgres: 'apps/cli/dist/postgres.js',
+  api: 'apps/api/dist/main.js',
+  worker: 'apps/worker/dist/main.js',
+  agent: 'apps/agent/dist/main.js',
+};
+
+/** The program file of a server process: bundled as this CLI is, or its sources. */
+export function program(name: ServerProcessName): string {
+  return join(root, (bundled ? bundles : sources)[name]);
+}
+
+/** What runs as one of the server's processes, with `args` after the program and `env` beside the settings. */
+export function serverProcess(
+  settings: Settings,
+  name: ServerProcessName,
+  options: { args?: string[]; env?: Record<string, string> } = {},
+): KeptProcess {
+  const file = program(name);
+  return {
+    name,
+    command: [process.execPath, '--disable-warning=ExperimentalWarning', file, ...(options.args ?? [])],
+    env: { ...settings.childEnvironment, NODE_ENV: 'production', ...options.env },
+    build: bundled ? buildOf(file) : '',
+  };
+}
+
+function buildOf(file: string): string {
+  const { size, mtimeMs } = statSync(file);
+  return `${size} ${mtimeMs}`;
+}
+
+/** First line of a file without its end; for keys and tokens. */
+export function readKey(file: string): string {
+  return readFileSync(file, 'utf8').trim();
+}
