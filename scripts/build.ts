@@ -14,6 +14,9 @@ const entries: Record<string, Record<string, string>> = {
   cli: { main: 'apps/cli/src/main.ts', postgres: 'packages/db/src/embedded-main.ts' },
 };
 
+/** Ours; and pure modules of hundreds of files, of which a bundle keeps the few it uses: 250 ms less for each start. */
+const inlined = /^(@rancher\/|(typebox|commander)(\/|$))/;
+
 async function bundle(app: string, names: Record<string, string>): Promise<void> {
   const outdir = `apps/${app}/dist`;
   await build({
@@ -27,13 +30,13 @@ async function bundle(app: string, names: Record<string, string>): Promise<void>
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
     sourcemap: 'linked',
-    // npm packages stay outside; `@rancher/*` are ours and are inlined.
+    // npm packages stay outside.
     plugins: [
       {
         name: 'npm-packages-outside',
         setup(b) {
           b.onResolve({ filter: /^[^./]/ }, (args) =>
-            args.kind === 'entry-point' || args.path.startsWith('@rancher/') ? null : { external: true },
+            args.kind === 'entry-point' || inlined.test(args.path) ? null : { external: true },
           );
         },
       },
