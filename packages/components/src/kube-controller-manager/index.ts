@@ -41,6 +41,8 @@ function spec(ctx: ComponentContext): InstanceSpec {
         kubeconfig: kubeconfig.path,
         'authentication-kubeconfig': kubeconfig.path,
         'authorization-kubeconfig': kubeconfig.path,
+        // All that it would look up in the cluster is given here; to look it up would fail while the API server is down.
+        'authentication-skip-lookup': true,
         'bind-address': '127.0.0.1',
         'secure-port': port,
         'tls-cert-file': server.certPath,
@@ -59,6 +61,10 @@ function spec(ctx: ComponentContext): InstanceSpec {
         'service-account-private-key-file': secrets.serviceAccountKey.path,
         // Each controller acts under its own service account, with no more rights than it needs.
         'use-service-account-credentials': true,
+        // On its start it asks for some 120 tokens and accounts, one after the other: at the default 20 requests a
+        // second that alone takes four seconds, during which no Node gets its pod addresses.
+        'kube-api-qps': 200,
+        'kube-api-burst': 400,
       }),
     ],
     env: {},

@@ -37,6 +37,8 @@ function spec(ctx: ComponentContext): InstanceSpec {
         'client-ca-file': server.caPath,
         'authentication-kubeconfig': kubeconfig.path,
         'authorization-kubeconfig': kubeconfig.path,
+        // All that it would look up in the cluster is given here; to look it up would fail while the API server is down.
+        'authentication-skip-lookup': true,
       }),
     ],
     env: {},
