@@ -21,7 +21,13 @@ export const services: PlannerService[] = [
     after: ['kube-apiserver'],
   },
   { id: 'svc_ctrd', name: 'containerd', placement: 'all', scale: null, after: [] },
-  { id: 'svc_kubelet', name: 'kubelet', placement: 'all', scale: null, after: ['containerd'] },
+  {
+    id: 'svc_kubelet',
+    name: 'kubelet',
+    placement: 'all',
+    scale: null,
+    after: ['containerd', 'kube-apiserver'],
+  },
 ];
 
 export function servicesOfScale(etcd: number, controlPlane = 1): PlannerService[] {

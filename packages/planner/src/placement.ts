@@ -54,13 +54,28 @@ export function placeServices(input: PlacementInput): Map<string, Placement> {
     ...services.filter((s) => s.placement !== 'etcd'),
   ];
   for (const service of ordered) {
-    const placement = placeOne(scene, service);
+    const placement = withheld(placeOne(scene, service), scene, service, result);
     const plane = scene.chosen.get(service.placement) ?? new Set();
     for (const host of placement.hosts) plane.add(host);
     scene.chosen.set(service.placement, plane);
     result.set(service.name, placement);
   }
   return result;
+}
+
+/**
+ * Nothing new is placed before what it depends on has a place somewhere: a kubelet must know where its API server is, and
+ * no component comes before the labels of the hosts are settled.
+ */
+function withheld(
+  placement: Placement,
+  scene: Scene,
+  service: PlannerService,
+  placed: ReadonlyMap<string, Placement>,
+): Placement {
+  if (service.after.every((name) => placed.get(name)?.hosts.length !== 0)) return placement;
+  const current = new Set(currentHosts(scene, service).map((h) => h.id));
+  return { ...placement, hosts: placement.hosts.filter((id) => current.has(id)) };
 }
 
 function placeOne(scene: Scene, service: PlannerService): Placement {

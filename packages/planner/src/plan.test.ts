@@ -16,7 +16,7 @@ describe('a new environment', () => {
       ['etcd', 0],
       ['kube-apiserver', 1],
       ['kube-scheduler', 1],
-      ['kubelet', 1],
+      ['kubelet', 2],
     ]);
   });
 
@@ -50,6 +50,14 @@ describe('a new environment', () => {
       'kube-scheduler host_3',
       'kubelet host_1',
     ]);
+  });
+
+  it('places nothing before what it depends on has a place', () => {
+    const away = { factsKnown: false, state: 'registering', lastSeenMs: null } as const;
+    const lab = new Lab([host(1, { labels: { orchestration: 'true' }, ...away }), host(2)]);
+    expect(actions(lab.plan())).toEqual(['create containerd host_2', 'create etcd host_2']);
+    lab.settle().change(1, { factsKnown: true, state: 'active', lastSeenMs: start });
+    expect(actions(lab.plan())).toContain('create kubelet host_2');
   });
 
   it('puts the control plane beside etcd', () => {
