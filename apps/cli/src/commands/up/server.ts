@@ -102,17 +102,27 @@ async function postgres(server: Server): Promise<string> {
   settings.stored = storeSettings(settings);
   mkdirSync(dir, { recursive: true });
   const outcome = await start(server, 'postgres', ['--dir', dir, '--port', String(port)]);
-  await becomesReady(server, 'postgres', () => postgresReady(dir));
+  const { paths } = settings;
+  await becomesReady(server, 'postgres', () =>
+    postgresReady(dir, outcome === 'already running' ? null : paths.logs),
+  );
   const { embeddedPostgresUrl } = await import('@rancher/db');
   server.env.DATABASE_URL = await embeddedPostgresUrl({ dir, port });
   return `${outcome}, port ${port}`;
 }
 
-/** As pg_ctl looks: the postmaster writes `ready` into its pid file. */
-function postgresReady(dir: string): boolean {
+/**
+ * As pg_ctl looks: the postmaster writes `ready` into its pid file. Freshly started, it still has to be given its
+ * database: its log then says so.
+ */
+function postgresReady(dir: string, logs: string | null): boolean {
   try {
     const lines = readFileSync(join(dir, 'data/postmaster.pid'), 'utf8').split('\n');
-    return lines[7]?.trim() === 'ready' && existsSync(`/proc/${lines[0]}`);
+    const runs = lines[7]?.trim() === 'ready' && existsSync(`/proc/${lines[0]}`);
+    return (
+      runs &&
+      (logs === null || readFileSync(join(logs, 'postgres.log'), 'utf8').includes(`"pid":${lines[0]}}`))
+    );
   } catch {
     return false;
   }
