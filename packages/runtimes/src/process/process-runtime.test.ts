@@ -114,8 +114,9 @@ function startsAndDies(dir: string): string {
   return `
     import { ProcessRuntime } from ${JSON.stringify(module)};
     import { existsSync } from 'node:fs';
+    import { setImmediate } from 'node:timers/promises';
     void new ProcessRuntime(${JSON.stringify(join(dir, 'run'))}).start(${JSON.stringify(request(dir, 'a', 'exec sleep 1000'))});
-    while (!existsSync(${JSON.stringify(join(dir, 'run', 'a'))}));
+    while (!existsSync(${JSON.stringify(join(dir, 'run', 'a'))})) await setImmediate();
     process.kill(process.pid, 'SIGKILL');
   `;
 }

@@ -34,6 +34,7 @@ export class ProcessRuntime implements Runtime {
 
   async start(request: StartRequest): Promise<Run> {
     const startedAt = new Date();
+    await this.forget(request.id);
     const child = this.#spawn(request, startedAt);
     await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject));
     const pid = child.pid!;
