@@ -16,10 +16,8 @@ export interface Context {
 /** @throws Misuse when an environment variable is wrong. */
 export function createContext(env: NodeJS.ProcessEnv): Context {
   const settings = loadSettings(env);
-  const interrupted = new AbortController();
-  process.once('SIGINT', () => interrupted.abort());
-  process.once('SIGTERM', () => interrupted.abort());
   let client: Client | undefined;
+  let signal: AbortSignal | undefined;
   return {
     settings,
     output: standardOutput(),
@@ -28,8 +26,18 @@ export function createContext(env: NodeJS.ProcessEnv): Context {
       client ??= openClient(settings);
       return client;
     },
-    signal: interrupted.signal,
+    // On first use too: a command that does not ask for it ends by Ctrl-C as any program does.
+    get signal() {
+      signal ??= interruption();
+      return signal;
+    },
   };
+}
+
+function interruption(): AbortSignal {
+  const interrupted = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupted.abort());
+  return interrupted.signal;
 }
 
 /** The client of this machine's installation, with its admin key. */

@@ -6,6 +6,11 @@ export class Failure extends Error {
   override name = 'Failure';
 }
 
+/** A failure whose message is a text of its own, not a line after the program's name. */
+export class Refusal extends Failure {
+  override name = 'Refusal';
+}
+
 /** It was asked for wrongly: names the argument or flag, what was wrong and what would be right. Exit code 2. */
 export class Misuse extends Error {
   override name = 'Misuse';

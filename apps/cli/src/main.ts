@@ -5,7 +5,7 @@
 import { CommanderError } from 'commander';
 import { runKubectl } from './commands/kubectl.ts';
 import { createContext } from './context.ts';
-import { exitCodeOf, exitCodes, messageOf } from './errors.ts';
+import { exitCodeOf, exitCodes, messageOf, Refusal } from './errors.ts';
 import { createProgram } from './program.ts';
 
 /** Runs one command line (without node and the script). Returns the exit code. */
@@ -18,7 +18,7 @@ export async function main(args: string[], env: NodeJS.ProcessEnv): Promise<numb
     return Number(process.exitCode ?? exitCodes.success);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.success : exitCodes.misuse;
-    process.stderr.write(`rancher: ${messageOf(error)}\n`);
+    process.stderr.write(`${error instanceof Refusal ? '' : 'rancher: '}${messageOf(error)}\n`);
     return exitCodeOf(error);
   }
 }
@@ -28,4 +28,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(exitCodes.success);
   throw error;
 });
-process.exitCode = await main(process.argv.slice(2), process.env);
+// Exits at once, as what a Ctrl-C gave up on (a download, a build) may still be under way.
+process.exit(await main(process.argv.slice(2), process.env));

@@ -4,7 +4,7 @@ import { join as joinPath } from 'node:path';
 import { checkHostPackages, ensureHostPackages } from '@rancher/artifacts';
 import { hostPaths } from '@rancher/domain';
 import type { Context } from '../context.ts';
-import { Failure, Misuse } from '../errors.ts';
+import { Failure, Misuse, Refusal } from '../errors.ts';
 import { installationPaths } from '../paths.ts';
 import { findProblems, formatProblems } from '../preflight/checks.mjs';
 import { gatherFacts } from '../preflight/facts.mjs';
@@ -19,7 +19,7 @@ const home = hostPaths.agent;
 export async function join({ settings, output }: Context, options: AgentOptions): Promise<void> {
   check(options);
   const problems = findProblems(gatherFacts({ home, cache: home, ports: [], ours: [] }));
-  if (problems.length > 0) throw new Failure(formatProblems(problems));
+  if (problems.length > 0) throw new Refusal(formatProblems(problems));
   if ((await checkHostPackages()).length > 0) {
     output.say('· Installing programs of this machine');
     const missing = await ensureHostPackages();

@@ -1,5 +1,5 @@
 import { Listr } from 'listr2';
-import { describe, failureOf, type Step } from './steps.ts';
+import { describe, failureOf, runUntilInterrupted, type Step } from './steps.ts';
 
 /** {@link runSteps} on a terminal. A module of its own, since drawing costs the start of every other command. */
 export async function drawSteps(steps: Step[], signal: AbortSignal): Promise<void> {
@@ -8,9 +8,13 @@ export async function drawSteps(steps: Step[], signal: AbortSignal): Promise<voi
     task: async (_: unknown, task: { title: string; output: string }) => {
       const begun = performance.now();
       try {
-        const outcome = await step.run((text) => {
-          task.output = text;
-        }, signal);
+        const outcome = await runUntilInterrupted(
+          step,
+          (text) => {
+            task.output = text;
+          },
+          signal,
+        );
         task.title = describe(step.title, outcome, begun);
       } catch (error) {
         throw failureOf(step, error, signal);

@@ -38,10 +38,27 @@ async function runPlainly(step: Step, output: Output, signal: AbortSignal): Prom
     output.say(`… ${step.title}: ${text} (${duration(saidAt - begun)})`);
   };
   try {
-    const outcome = await step.run(report, signal);
+    const outcome = await runUntilInterrupted(step, report, signal);
     output.say(`✓ ${describe(step.title, outcome, begun)}`);
   } catch (error) {
     throw failureOf(step, error, signal);
+  }
+}
+
+/** A step that does not look at the signal is left behind when it fires. */
+export async function runUntilInterrupted(
+  step: Step,
+  report: Report,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  signal.throwIfAborted();
+  const interrupted = Promise.withResolvers<never>();
+  const onAbort = () => interrupted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([step.run(report, signal), interrupted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }
 

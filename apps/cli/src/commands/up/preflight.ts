@@ -1,5 +1,5 @@
 import type { Context } from '../../context.ts';
-import { Failure } from '../../errors.ts';
+import { Refusal } from '../../errors.ts';
 import { findProblems, formatProblems } from '../../preflight/checks.mjs';
 import { gatherFacts } from '../../preflight/facts.mjs';
 import { processState } from '../../processes/kept.ts';
@@ -14,5 +14,5 @@ export function preflight({ settings }: Context): void {
   const ours = serverProcessNames.map((name) => processState(paths, name).pid).filter((pid) => pid !== null);
   const ports = [{ port: config.port, variable: 'RANCHER_PORT' }];
   const problems = findProblems(gatherFacts({ home: paths.home, cache: config.cache, ports, ours }));
-  if (problems.length > 0) throw new Failure(formatProblems(problems));
+  if (problems.length > 0) throw new Refusal(formatProblems(problems));
 }
