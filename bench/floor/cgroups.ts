@@ -8,11 +8,10 @@ export function cgroupVersion(): 1 | 2 {
   return existsSync(join(mountPoint, 'cgroup.controllers')) ? 2 : 1;
 }
 
-/** Folders that a cgroup of this path has: one for each controller of v1, one alone in v2. */
+/** Folders that a cgroup of this path has: one for each hierarchy of v1, one alone in v2. */
 function foldersOf(path: string): string[] {
   if (cgroupVersion() === 2) return [join(mountPoint, path)];
-  const controllers = readdirSync(mountPoint).filter((c) => c !== 'unified');
-  return controllers.map((c) => join(mountPoint, c, path));
+  return readdirSync(mountPoint).map((hierarchy) => join(mountPoint, hierarchy, path));
 }
 
 /** Makes a cgroup in every controller, usable at once: v1's cpuset starts empty, v2 delegates nothing by itself. */

@@ -107,7 +107,9 @@ export class Stack {
   }
 
   async healthy(name: string): Promise<void> {
-    await waitHealthy(name, this.#spec(name).probe, () => this.keep ? undefined : this.#running.get(name)?.exit);
+    await waitHealthy(name, this.#spec(name).probe, () =>
+      this.keep ? undefined : this.#running.get(name)?.exit,
+    );
   }
 
   /** Kills one process, and waits until it is gone. */

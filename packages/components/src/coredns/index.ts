@@ -46,26 +46,30 @@ function spec(ctx: ComponentContext): InstanceSpec {
   };
 }
 
+/** One block for what the cluster knows (its domain, and the addresses of pods and services), one for all the rest. */
 function corefileOf(ctx: ComponentContext, kubeconfig: string): FileSpec {
+  const { podCidr, serviceCidr } = ctx.environment;
+  const zones = [clusterDomain, podCidr, serviceCidr].join(' ');
   return {
     path: servicePath(name, 'Corefile'),
     mode: 0o600,
-    content: `.:53 {
+    content: `${zones} {
   bind ${nodeLocalDnsAddress}
   errors
   health 127.0.0.1:${healthPort}
   prometheus 127.0.0.1:${metricsPort}
-  kubernetes ${clusterDomain} in-addr.arpa ip6.arpa {
+  kubernetes ${zones} {
     kubeconfig ${kubeconfig}
     pods verified
-    fallthrough in-addr.arpa ip6.arpa
     ttl 30
   }
-${outside(ctx)}  cache 30 {
-    disable success ${clusterDomain}
-    disable denial ${clusterDomain}
-  }
   loadbalance
+}
+
+. {
+  bind ${nodeLocalDnsAddress}
+  errors
+${outside(ctx)}
 }
 `,
   };
@@ -78,10 +82,10 @@ ${outside(ctx)}  cache 30 {
 function outside(ctx: ComponentContext): string {
   const own = [nodeLocalDnsAddress, dnsAddress(ctx.environment.serviceCidr)];
   const servers = (ctx.host.facts.nameservers ?? []).filter((server) => !own.includes(server));
-  if (servers.length === 0) return '  template ANY ANY . {\n    rcode SERVFAIL\n  }\n';
-  return `  forward . ${servers.join(' ')} {
+  if (servers.length === 0) return '  template ANY ANY {\n    rcode SERVFAIL\n  }';
+  return `  cache 30
+  forward . ${servers.join(' ')} {
     max_concurrent 1000
     failfast_all_unhealthy_upstreams
-  }
-`;
+  }`;
 }
