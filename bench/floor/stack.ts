@@ -47,6 +47,7 @@ export function contextOf(
         nftables: works('nft', 'list', 'tables'),
         iptables: works('iptables', '--version'),
         sysResource: hasSysResource(),
+        agentPid: process.pid,
         localHosts: false,
       },
     },

@@ -49,6 +49,8 @@ export interface HostFacts {
    * empty: names outside the cluster do not resolve.
    */
   nameservers?: string[];
+  /** Process id of the agent, as seen on the machine. */
+  agentPid: number;
   /** Whether this agent can make local hosts (root, namespaces, a bridge). */
   localHosts: boolean;
 }
