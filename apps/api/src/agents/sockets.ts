@@ -1,0 +1,99 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { agentPaths } from '@rancher/contracts';
+import type { PrismaClient } from '@rancher/db';
+import { DomainError, errorCodes } from '@rancher/domain';
+import type { Logger } from '@rancher/telemetry';
+import { WebSocketServer } from 'ws';
+import { hashSecret } from '../auth/keys.ts';
+import { databaseIsGone } from '../http/problem.ts';
+import type { AgentHub } from './hub.ts';
+
+const maxControlPayload = 8 * 1024 * 1024;
+const maxStreamPayload = 4 * 1024 * 1024;
+const streamPath = /^\/v1\/agent\/streams\/([0-9a-f]{32})$/;
+
+export interface AgentSockets {
+  /** Takes an upgrade request of an agent. False: the path is not one of agents. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
+}
+
+/** The WebSockets that agents dial: control, and streams. Authenticated before the upgrade. */
+export function createAgentSockets(options: {
+  prisma: PrismaClient;
+  hub: AgentHub;
+  logger: Logger;
+}): AgentSockets {
+  const { prisma, hub, logger } = options;
+  const control = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: maxControlPayload,
+  });
+  const streams = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: maxStreamPayload,
+  });
+  /** Which host a credential was of when its control socket opened: streams need no look into the database. */
+  const known = new Map<string, string>();
+
+  async function connect(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const hash = hashSecret(credentialOf(request));
+    const host = await prisma.host.findUnique({
+      where: { credentialHash: hash },
+      select: { id: true, environmentId: true, removedAt: true },
+    });
+    if (host === null) throw new DomainError('unauthenticated', "The host's credential is unknown.");
+    control.handleUpgrade(request, socket, head, (ws) => {
+      known.set(hash, host.id);
+      ws.on('close', () => hub.holds(host.id) || known.delete(hash));
+      hub.accept(ws, { id: host.id, environmentId: host.environmentId, gone: host.removedAt !== null });
+    });
+  }
+
+  async function stream(id: string, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const hostId = known.get(hashSecret(credentialOf(request)));
+    if (hostId === undefined || !hub.expectsStream(id, hostId)) {
+      throw new DomainError('not_found', 'Nobody waits for that stream.');
+    }
+    streams.handleUpgrade(request, socket, head, (ws) => {
+      if (!hub.acceptStream(id, hostId, ws)) ws.close(1008, 'nobody waits for this stream');
+    });
+  }
+
+  return {
+    upgrade(request, socket, head) {
+      const path = request.url?.split('?')[0] ?? '';
+      const streamId = streamPath.exec(path)?.[1];
+      if (path !== agentPaths.connect && streamId === undefined) return false;
+      const done =
+        streamId === undefined ? connect(request, socket, head) : stream(streamId, request, socket, head);
+      done.catch((error: unknown) => {
+        if (!(error instanceof DomainError) && !databaseIsGone(error))
+          logger.error({ err: error }, 'upgrade failed');
+        refuse(socket, error);
+      });
+      return true;
+    },
+  };
+}
+
+function credentialOf(request: IncomingMessage): string {
+  const match = /^Bearer (\S{8,256})$/i.exec(request.headers.authorization ?? '');
+  if (match === null) throw new DomainError('unauthenticated', 'Send "Authorization: Bearer <credential>".');
+  return match[1]!;
+}
+
+/** Answers an upgrade that is not to be, and hangs up. */
+export function refuse(socket: Duplex, error: unknown): void {
+  const status = error instanceof DomainError ? errorCodes[error.code] : 503;
+  const detail = error instanceof DomainError ? error.message : 'Try again shortly.';
+  const code = error instanceof DomainError ? error.code : 'unavailable';
+  const body = JSON.stringify({ type: `urn:rancher:error:${code}`, status, code, detail });
+  socket.on('error', () => {});
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import type { StreamTarget } from '@rancher/contracts';
+import { DomainError } from '@rancher/domain';
+import { createWebSocketStream, type WebSocket } from 'ws';
+import type { Connection } from './connection.ts';
+
+const dialTimeoutMs = 10_000;
+
+interface Expected {
+  hostId: string;
+  resolve(stream: Duplex): void;
+}
+
+/** Streams to hosts: the agent is asked for one, and dials it. Each is a WebSocket of binary frames, with backpressure. */
+export function createStreams() {
+  const expected = new Map<string, Expected>();
+  const open = new Set<WebSocket>();
+
+  return {
+    async open(connection: Connection, target: StreamTarget): Promise<Duplex> {
+      const streamId = randomBytes(16).toString('hex');
+      const dialled = new Promise<Duplex>((resolve) =>
+        expected.set(streamId, { hostId: connection.info.hostId, resolve }),
+      );
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<never>((_resolve, reject) => {
+        timer = setTimeout(
+          () => reject(new DomainError('host_unreachable', 'The agent did not open the stream in time.')),
+          dialTimeoutMs,
+        );
+      });
+      // A refusal ends the wait; a yes only says that the dial is on its way.
+      const refused = connection.ask({ method: 'openStream', streamId, target }).then(() => dialled);
+      try {
+        return await Promise.race([dialled, refused, late]);
+      } finally {
+        clearTimeout(timer);
+        expected.delete(streamId);
+      }
+    },
+    expects: (streamId: string, hostId: string) => expected.get(streamId)?.hostId === hostId,
+    accept(streamId: string, hostId: string, socket: WebSocket): boolean {
+      const waiting = expected.get(streamId);
+      if (waiting === undefined || waiting.hostId !== hostId) return false;
+      expected.delete(streamId);
+      open.add(socket);
+      socket.on('close', () => open.delete(socket));
+      const stream = createWebSocketStream(socket, { allowHalfOpen: false });
+      // Whoever uses the stream hears of errors too; this keeps one that nobody uses any more from ending the process.
+      stream.on('error', () => {});
+      waiting.resolve(stream);
+      return true;
+    },
+    close() {
+      for (const socket of open) socket.terminate();
+    },
+  };
+}

@@ -1,0 +1,67 @@
+import type { ArtifactStore } from '@rancher/artifacts';
+import { channels } from '@rancher/contracts';
+import type { PrismaClient } from '@rancher/db';
+import type { Queue } from '@rancher/queue';
+import type { Logger, Metrics } from '@rancher/telemetry';
+import { createAgentHub } from './agents/hub.ts';
+import { createEnvironmentSecrets } from './agents/secrets.ts';
+import { createAuthenticator } from './auth/authenticator.ts';
+import type { Context } from './context.ts';
+import { createEventFeed } from './events/feed.ts';
+import { createHostsOf } from './streams/hosts-of.ts';
+import { createKubeProxy } from './streams/kube-proxy.ts';
+import { createUpstreams } from './streams/upstream.ts';
+import type { ServerTls } from './tls/server-tls.ts';
+
+/** What comes from outside: the adapters that server.ts, or a test, opens. */
+export interface Adapters {
+  config: Context['config'];
+  prisma: PrismaClient;
+  queue: Pick<Queue, 'enqueue'>;
+  artifacts: ArtifactStore;
+  logger: Logger;
+  metrics: Metrics;
+  masterKey: Buffer;
+  tls: ServerTls;
+}
+
+/** Puts the parts together: the one place that knows which needs which. */
+export function createContext(adapters: Adapters): Context {
+  const { config, prisma, queue, logger, metrics, masterKey } = adapters;
+  const secrets = createEnvironmentSecrets(prisma, masterKey);
+  const agents = createAgentHub({
+    prisma,
+    secrets,
+    replicaId: config.replicaId,
+    logger,
+    metrics,
+    wake: (environmentId) => {
+      queue.enqueue('reconcile-environment', { environmentId }).catch((error: unknown) => {
+        logger.warn({ err: error, environmentId }, 'wake-up lost; the sweep will find it');
+      });
+    },
+  });
+  const hostsOf = createHostsOf(prisma);
+  const upstreams = createUpstreams({ tunnels: agents, secrets });
+  return {
+    ...adapters,
+    auth: createAuthenticator(prisma),
+    agents,
+    events: createEventFeed({ prisma, logger }),
+    hostsOf,
+    upstreams,
+    kubeProxy: createKubeProxy({ agents, upstreams, hostsOf }),
+    streams: new Set(),
+    lifecycle: { stopping: false },
+  };
+}
+
+/** The channels that {@link notified} wants to hear of. */
+export const listenedChannels = [channels.plan, channels.machine, channels.event];
+
+/** Hands a Postgres notification to those whom it concerns; an empty payload means "look at everything". */
+export function notified(context: Context, channel: string, payload: string): void {
+  if (channel === channels.event) return context.events.notified();
+  if (channel === channels.plan) context.hostsOf.forget(payload);
+  context.agents.notified(channel, payload);
+}

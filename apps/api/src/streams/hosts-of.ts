@@ -1,0 +1,53 @@
+import type { PrismaClient } from '@rancher/db';
+import { databaseIsGone } from '../http/problem.ts';
+
+/** How long hosts that were looked up are believed. */
+const freshMs = 1_000;
+const environmentsKept = 1_000;
+
+export interface HostsOf {
+  /** Ids of the hosts where a component of an environment runs, healthy ones first. */
+  find(environmentId: string, service: string): Promise<string[]>;
+  forget(environmentId: string): void;
+}
+
+/** Where components run. While the database is away the last answer is believed, so that kubectl works on. */
+export function createHostsOf(prisma: PrismaClient): HostsOf {
+  const cache = new Map<string, { at: number; hostIds: string[] }>();
+
+  async function load(environmentId: string, service: string): Promise<string[]> {
+    const rows = await prisma.instance.findMany({
+      where: {
+        environmentId,
+        service,
+        removedAt: null,
+        state: { in: ['running', 'starting', 'pending', 'unknown'] },
+      },
+      select: { hostId: true, health: true },
+      orderBy: { createdAt: 'desc' },
+    });
+    const healthy = rows.filter((row) => row.health === 'healthy');
+    return [...new Set([...healthy, ...rows].map((row) => row.hostId))];
+  }
+
+  return {
+    async find(environmentId, service) {
+      const key = `${environmentId}/${service}`;
+      const known = cache.get(key);
+      if (known !== undefined && Date.now() - known.at < freshMs) return known.hostIds;
+      try {
+        const hostIds = await load(environmentId, service);
+        cache.delete(key);
+        if (cache.size >= environmentsKept) cache.delete(cache.keys().next().value as string);
+        cache.set(key, { at: Date.now(), hostIds });
+        return hostIds;
+      } catch (error) {
+        if (known !== undefined && databaseIsGone(error)) return known.hostIds;
+        throw error;
+      }
+    },
+    forget(environmentId) {
+      for (const key of cache.keys()) if (key.startsWith(`${environmentId}/`)) cache.delete(key);
+    },
+  };
+}

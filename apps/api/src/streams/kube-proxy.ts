@@ -1,0 +1,207 @@
+import {
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestOptions,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
+import type { Duplex } from 'node:stream';
+import { readOnlyGroup } from '@rancher/components';
+import { DomainError } from '@rancher/domain';
+import type { Agents } from '../agents/hub.ts';
+import { type KeyPrincipal, maySee, notFound } from '../auth/principal.ts';
+import type { HostsOf } from './hosts-of.ts';
+import type { Upstreams } from './upstream.ts';
+
+const path = /^\/k8s\/environments\/([A-Za-z0-9_]{1,64})(\/[^#]*|\?.*)?$/;
+
+/** Of one connection only, or saying who calls: what the API server hears of the latter is ours alone to say. */
+const dropped = new Set([
+  'authorization',
+  'cookie',
+  'connection',
+  'keep-alive',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'upgrade',
+  'host',
+  'forwarded',
+  'expect',
+]);
+const droppedPrefixes = ['impersonate-', 'x-remote-', 'x-forwarded-'];
+
+export interface KubeProxy {
+  /**
+   * Sends a request on to the environment's API server, and its answer back, both as they come. `onAnswer` is called
+   * before the first byte of it; errors before that are thrown, later ones end the response.
+   */
+  forward(
+    request: IncomingMessage,
+    response: ServerResponse,
+    principal: KeyPrincipal,
+    onAnswer: () => void,
+  ): Promise<void>;
+  /** The same for a request to upgrade: exec, attach, port-forward, over SPDY or WebSocket. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, principal: KeyPrincipal): Promise<void>;
+}
+
+/**
+ * The Kubernetes API of an environment, reached through the tunnel that a host's agent dials. The server calls as itself
+ * and impersonates the caller, so that RBAC and the audit log see who it is.
+ */
+export function createKubeProxy(options: {
+  agents: Pick<Agents, 'reaches'>;
+  upstreams: Upstreams;
+  hostsOf: HostsOf;
+}): KubeProxy {
+  const { agents, upstreams, hostsOf } = options;
+
+  async function prepare(request: IncomingMessage, principal: KeyPrincipal) {
+    const { environmentId, rest } = target(request.url ?? '', principal);
+    const hostIds = await hostsOf.find(environmentId, 'kube-apiserver');
+    const hostId = hostIds.find((id) => agents.reaches(id)) ?? hostIds[0];
+    if (hostId === undefined) {
+      throw new DomainError('environment_not_ready', 'The environment has no API server yet.');
+    }
+    return {
+      method: request.method,
+      path: rest,
+      headers: upstreamHeaders(request.headers, principal),
+      agent: upstreams.agent(environmentId, hostId, 'kube-apiserver'),
+      // Of the request line only; the connection is the agent's.
+      host: 'kubernetes',
+      setHost: false,
+    };
+  }
+
+  return {
+    async forward(request, response, principal, onAnswer) {
+      const prepared = await prepare(request, principal);
+      await exchange(prepared, request, response, onAnswer);
+    },
+
+    async upgrade(request, socket, head, principal) {
+      const prepared = await prepare(request, principal);
+      const headers = { ...prepared.headers, connection: 'Upgrade', upgrade: request.headers.upgrade ?? '' };
+      await new Promise<void>((resolve, reject) => {
+        const upstream = httpRequest({ ...prepared, headers });
+        socket.on('error', () => upstream.destroy());
+        socket.on('close', () => upstream.destroy());
+        upstream.on('error', (error) => reject(unreachable(error)));
+        upstream.on('upgrade', (answer, far, farHead) => {
+          socket.write(rawHead(answer));
+          if (farHead.length > 0) socket.write(farHead);
+          if (head.length > 0) far.write(head);
+          splice(socket, far);
+          resolve();
+        });
+        upstream.on('response', (answer) => {
+          socket.write(rawHead(answer, 'close'));
+          answer.pipe(socket);
+          resolve();
+        });
+        upstream.end();
+      });
+    },
+  };
+}
+
+function exchange(
+  options: RequestOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  onAnswer: () => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const upstream = httpRequest(options, (answer) => {
+      onAnswer();
+      response.writeHead(
+        answer.statusCode ?? 502,
+        answer.statusMessage ?? '',
+        responseHeaders(answer.headers),
+      );
+      response.flushHeaders(); // a watch may say nothing for long
+      answer.pipe(response);
+      answer.on('error', () => response.destroy());
+    });
+    response.on('close', () => {
+      upstream.destroy();
+      resolve();
+    });
+    upstream.on('error', (error) => {
+      if (response.headersSent) return response.destroy();
+      // A kept connection may have been closed just as it was taken: then nothing was done, so it is asked again.
+      if (upstream.reusedSocket && request.method === 'GET') {
+        resolve(exchange(options, request, response, onAnswer));
+      } else reject(unreachable(error));
+    });
+    if (request.method === 'GET' || request.method === 'HEAD') upstream.end();
+    else request.pipe(upstream);
+  });
+}
+
+/** Environment and the rest of a path below `/k8s/environments/`. @throws DomainError `not_found` */
+function target(url: string, principal: KeyPrincipal): { environmentId: string; rest: string } {
+  const match = path.exec(url);
+  const environmentId = match?.[1];
+  if (environmentId === undefined || !maySee(principal, environmentId)) {
+    throw notFound('environment', environmentId ?? '');
+  }
+  const rest = match?.[2] ?? '/';
+  return { environmentId, rest: rest.startsWith('/') ? rest : `/${rest}` };
+}
+
+export function upstreamHeaders(headers: IncomingHttpHeaders, principal: KeyPrincipal): IncomingHttpHeaders {
+  const kept = Object.fromEntries(
+    Object.entries(headers).filter(
+      ([name]) => !dropped.has(name) && !droppedPrefixes.some((prefix) => name.startsWith(prefix)),
+    ),
+  );
+  return {
+    ...kept,
+    host: 'kubernetes',
+    'impersonate-user': `rancher:${principal.id}`,
+    'impersonate-group': principal.role === 'read-only' ? readOnlyGroup : 'system:masters',
+  };
+}
+
+function responseHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const { connection: _c, 'keep-alive': _k, ...kept } = headers;
+  return kept;
+}
+
+function rawHead(answer: IncomingMessage, connection?: string): string {
+  const lines = [
+    `HTTP/1.1 ${answer.statusCode} ${answer.statusMessage ?? STATUS_CODES[answer.statusCode ?? 500]}`,
+  ];
+  for (let i = 0; i < answer.rawHeaders.length; i += 2) {
+    const name = answer.rawHeaders[i]!;
+    // The body is written as it was decoded, to the end of the connection.
+    if (connection !== undefined && /^(connection|transfer-encoding)$/i.test(name)) continue;
+    lines.push(`${name}: ${answer.rawHeaders[i + 1]}`);
+  }
+  if (connection !== undefined) lines.push(`Connection: ${connection}`);
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+/** Joins two streams until either ends. */
+export function splice(a: Duplex, b: Duplex): void {
+  for (const [from, to] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    from.pipe(to);
+    from.on('error', () => to.destroy());
+    from.on('close', () => to.destroy());
+  }
+}
+
+function unreachable(error: Error): Error {
+  if (error instanceof DomainError) return error;
+  return new DomainError('host_unreachable', 'The API server of the environment does not answer.', {
+    cause: error,
+  });
+}

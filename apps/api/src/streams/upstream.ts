@@ -1,0 +1,139 @@
+import { Agent as HttpAgent } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { connect, type TLSSocket } from 'node:tls';
+import type { StreamTarget } from '@rancher/contracts';
+import type { AuthorityName } from '@rancher/domain';
+import { generateKeyPair, issueCertificate } from '@rancher/pki';
+import type { Agents } from '../agents/hub.ts';
+import type { EnvironmentSecrets } from '../agents/secrets.ts';
+
+/** How the server presents itself to the components of an environment. */
+const serverCommonName = 'rancher-server';
+const certificateDays = 7;
+const handshakeTimeoutMs = 10_000;
+const idleMs = 60_000;
+const maxIdleSockets = 8;
+
+/** Where a component listens, and who may call it: its authority, and the name its certificate has. */
+const components = {
+  'kube-apiserver': { authority: 'kubernetes', serverName: 'kubernetes', organizations: ['system:masters'] },
+  etcd: { authority: 'etcd', serverName: 'localhost', organizations: [] },
+} as const satisfies Record<
+  StreamTarget,
+  { authority: AuthorityName; serverName: string; organizations: string[] }
+>;
+
+interface ClientCertificate {
+  cert: string;
+  key: string;
+  ca: string;
+  renewAt: number;
+}
+
+export interface Upstreams {
+  /** A keep-alive agent whose connections are TLS, through the tunnel to one host's component. */
+  agent(environmentId: string, hostId: string, target: StreamTarget): HttpAgent;
+  close(): void;
+}
+
+/** Connections to the components of environments, as many as are used at once, and used again. */
+export function createUpstreams(options: {
+  tunnels: Pick<Agents, 'openTunnel'>;
+  secrets: EnvironmentSecrets;
+}): Upstreams {
+  const { tunnels, secrets } = options;
+  const agents = new Map<string, HttpAgent>();
+  const certificates = new Map<string, ClientCertificate>();
+
+  /** Made in memory for a week, and again at two thirds of it. */
+  async function certificate(environmentId: string, target: StreamTarget): Promise<ClientCertificate> {
+    const id = `${environmentId}/${target}`;
+    const known = certificates.get(id);
+    if (known !== undefined && Date.now() < known.renewAt) return known;
+    const authority = await secrets.authority(environmentId, components[target].authority);
+    const keys = generateKeyPair();
+    const { certificatePem, notAfter } = await issueCertificate(authority, {
+      publicKeyPem: keys.publicKeyPem,
+      commonName: serverCommonName,
+      organizations: components[target].organizations,
+      usages: ['client'],
+      days: certificateDays,
+    });
+    const now = Date.now();
+    const made = {
+      cert: certificatePem,
+      key: keys.privateKeyPem,
+      ca: authority.certificatePem,
+      renewAt: now + ((notAfter.getTime() - now) * 2) / 3,
+    };
+    certificates.set(id, made);
+    return made;
+  }
+
+  async function dial(environmentId: string, hostId: string, target: StreamTarget): Promise<TLSSocket> {
+    const { cert, key, ca } = await certificate(environmentId, target);
+    const tunnel = await tunnels.openTunnel(hostId, target);
+    return handshake(tunnel, { cert, key, ca, servername: components[target].serverName });
+  }
+
+  return {
+    agent(environmentId, hostId, target) {
+      const id = `${hostId}/${target}`;
+      const known = agents.get(id);
+      if (known !== undefined) return known;
+      const made = new TunnelAgent(() => dial(environmentId, hostId, target));
+      agents.set(id, made);
+      return made;
+    },
+    close() {
+      for (const agent of agents.values()) agent.destroy();
+      agents.clear();
+    },
+  };
+}
+
+class TunnelAgent extends HttpAgent {
+  readonly #dial: () => Promise<Duplex>;
+
+  constructor(dial: () => Promise<Duplex>) {
+    super({ keepAlive: true, maxFreeSockets: maxIdleSockets, timeout: idleMs });
+    this.#dial = dial;
+  }
+
+  override createConnection(
+    _options: object,
+    done?: (error: Error | null, stream: Duplex) => void,
+  ): undefined {
+    this.#dial().then(
+      (socket) => done?.(null, socket),
+      (error: Error) => done?.(error, undefined as never),
+    );
+  }
+}
+
+/** TLS on a stream. @throws the stream's or the handshake's error, or when it takes longer than 10 s */
+function handshake(
+  tunnel: Duplex,
+  options: { cert: string; key: string; ca: string; servername: string },
+): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ socket: tunnel, ALPNProtocols: ['http/1.1'], ...options });
+    const fail = (error: Error) => {
+      clearTimeout(timer);
+      socket.destroy();
+      tunnel.destroy();
+      reject(error);
+    };
+    const timer = setTimeout(() => fail(new Error('TLS handshake timed out')), handshakeTimeoutMs);
+    tunnel.once('error', fail);
+    tunnel.once('close', () => socket.destroy());
+    socket.once('error', fail);
+    socket.once('secureConnect', () => {
+      clearTimeout(timer);
+      tunnel.off('error', fail);
+      socket.off('error', fail);
+      socket.on('error', () => {}); // its user hears of it by the close
+      resolve(socket);
+    });
+  });
+}
