@@ -1,0 +1,95 @@
+import { type ConditionInput, type EventInput, findCondition, setCondition } from '@rancher/domain';
+import type { Node } from './cluster.ts';
+import type { Context } from './context.ts';
+import { type HostRow, json, type World } from './world.ts';
+
+/** The Nodes that hosts with a kubelet should be, and those of them that are not Ready. */
+export function nodeConditions(world: World, nodes: readonly Node[]): { expected: number; missing: Node[] } {
+  const hosts = kubeletHosts(world);
+  const byName = new Map(nodes.map((n) => [n.name, n]));
+  const missing = hosts
+    .map(
+      (h) =>
+        byName.get(h.name) ?? { name: h.name, ready: false, message: 'it has not joined the cluster yet' },
+    )
+    .filter((n) => !n.ready)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { expected: hosts.length, missing };
+}
+
+function kubeletHosts(world: World): HostRow[] {
+  const planned = new Set(world.plan?.instances.filter((i) => i.service === 'kubelet').map((i) => i.hostId));
+  return world.hosts.filter((h) => planned.has(h.id));
+}
+
+/**
+ * Keeps each Node's readiness as its host's condition `Ready`, and deletes the Nodes of hosts that were removed.
+ * @returns events of those that turned
+ */
+export async function recordNodes(
+  context: Context,
+  world: World,
+  nodes: readonly Node[],
+  now: Date,
+): Promise<EventInput[]> {
+  const events: EventInput[] = [];
+  const byName = new Map(nodes.map((n) => [n.name, n]));
+  for (const host of kubeletHosts(world)) {
+    const node = byName.get(host.name);
+    const before = findCondition(host.conditions, 'Ready');
+    if (node === undefined || (before?.status === 'True') === node.ready) {
+      if (node === undefined || before?.reason.startsWith('Node') === true) continue;
+    }
+    const next: ConditionInput = node.ready
+      ? { type: 'Ready', status: 'True', reason: 'NodeReady', message: 'Its Node is Ready' }
+      : {
+          type: 'Ready',
+          status: 'False',
+          reason: 'NodeNotReady',
+          message: node.message,
+          lastError: node.message,
+        };
+    await context.prisma.host.update({
+      where: { id: host.id },
+      data: { conditions: json(setCondition(host.conditions, next, now)), resourceVersion: { increment: 1 } },
+    });
+    // One that joins is not ready at first: that is no news.
+    if (node.ready || before?.status === 'True') events.push(turned(world, host, node));
+  }
+  await deleteLeftNodes(context, world, nodes);
+  return events;
+}
+
+function turned(world: World, host: HostRow, node: Node): EventInput {
+  return {
+    environmentId: world.environment.id,
+    hostId: host.id,
+    regarding: { kind: 'Host', id: host.id, name: host.name },
+    type: node.ready ? 'Normal' : 'Warning',
+    reason: node.ready ? 'NodeReady' : 'NodeNotReady',
+    message: node.ready ? `Node ${host.name} is Ready` : `Node ${host.name} is not Ready: ${node.message}`,
+  };
+}
+
+/** Only Nodes that were hosts of ours: others may have been made by users. */
+async function deleteLeftNodes(
+  { prisma, cluster, logger }: Context,
+  world: World,
+  nodes: readonly Node[],
+): Promise<void> {
+  const living = new Set(world.hosts.map((h) => h.name));
+  const candidates = nodes.map((n) => n.name).filter((name) => !living.has(name));
+  if (candidates.length === 0) return;
+  const left = await prisma.host.findMany({
+    where: { environmentId: world.environment.id, name: { in: candidates }, removedAt: { not: null } },
+    select: { name: true },
+  });
+  for (const { name } of left) {
+    await cluster.deleteNode(world.environment.id, name).catch((error: Error) => {
+      logger.warn(
+        { err: error, environmentId: world.environment.id, node: name },
+        'node of a removed host not deleted',
+      );
+    });
+  }
+}

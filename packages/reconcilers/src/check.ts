@@ -1,0 +1,264 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { systemObjects } from '@rancher/components';
+import { recordEvents } from '@rancher/db';
+import {
+  type ConditionInput,
+  type ConditionType,
+  canonicalJson,
+  contentHash,
+  type EventInput,
+  findCondition,
+  setCondition,
+} from '@rancher/domain';
+import { nodeConditions, recordNodes } from './check-nodes.ts';
+import type { EtcdView, Node } from './cluster.ts';
+import type { Context } from './context.ts';
+import { isSimulated } from './simulated.ts';
+import { json, loadWorld, type World } from './world.ts';
+
+/** While an environment waits for its cluster it is looked at again so soon (ms), as creation is a time users wait for. */
+const pollMs = 100;
+/** … for so long within one job (ms); then the next job goes on. */
+const pollForMs = 10_000;
+const overdueMs = 120_000;
+
+/**
+ * The server's own look at a cluster, not only through agents: `/readyz` → objects of the system stack → Nodes → etcd.
+ * It writes conditions, and events where they turned; what follows from them is the reconciler's.
+ */
+export async function checkEnvironment(
+  context: Context,
+  environmentId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const until = Date.now() + pollForMs;
+  for (;;) {
+    const world = await loadWorld(context.prisma, environmentId);
+    if (world === null || world.environment.desiredState === 'removed' || isSimulated(world.hosts)) return;
+    const found = await look(context, world);
+    if (await write(context, world, found)) {
+      const ready = (['ApiServerReady', 'ObjectsApplied', 'NodesReady'] as const).every((type) =>
+        found.conditions.some((c) => c.type === type && c.status === 'True'),
+      );
+      // A frozen environment, or one whose API server is down, is looked at again by the sweep and the reconciler.
+      if (ready || !found.serves || world.environment.activeAt !== null || signal.aborted) return;
+    }
+    if (Date.now() > until) {
+      await context.queue.enqueue('check-environment', { environmentId }, { delayMs: 1_000 });
+      return;
+    }
+    await delay(pollMs, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+  }
+}
+
+interface Findings {
+  /** An instance of the API server is healthy, so there is something to look at. */
+  serves: boolean;
+  conditions: ConditionInput[];
+  appliedObjectsHash: string | null;
+  nodes: Node[] | null;
+  events: EventInput[];
+}
+
+async function look(context: Context, world: World): Promise<Findings> {
+  const { environment } = world;
+  const found: Findings = {
+    serves: world.instances.some((i) => i.service === 'kube-apiserver' && i.health === 'healthy'),
+    conditions: [],
+    appliedObjectsHash: environment.appliedObjectsHash,
+    nodes: null,
+    events: [],
+  };
+  if (!found.serves) {
+    found.conditions.push(waiting(world, 'ApiServerReady', 'NotHealthy', 'No API server is healthy'));
+    return found;
+  }
+  try {
+    await context.cluster.readyz(environment.id);
+  } catch (error) {
+    const lastError = (error as Error).message;
+    found.conditions.push(waiting(world, 'ApiServerReady', 'NotReady', `/readyz: ${lastError}`, lastError));
+    return found;
+  }
+  found.conditions.push({
+    type: 'ApiServerReady',
+    status: 'True',
+    reason: 'Ready',
+    message: '/readyz answers',
+  });
+  await Promise.all([
+    applyObjects(context, world, found),
+    lookAtNodes(context, world, found),
+    lookAtEtcd(context, world, found),
+  ]);
+  return found;
+}
+
+async function applyObjects({ cluster }: Context, world: World, found: Findings): Promise<void> {
+  const { environment } = world;
+  const type = 'ObjectsApplied' as const;
+  const objects = systemObjects(environment);
+  const hash = contentHash(objects);
+  const message = `${objects.length} objects of the system stack are in the cluster`;
+  if (hash !== environment.appliedObjectsHash) {
+    const results = await Promise.allSettled(objects.map((object) => cluster.apply(environment.id, object)));
+    const failed = results.flatMap((r, i) =>
+      r.status === 'rejected' ? [{ object: objects[i]!, error: r.reason as Error }] : [],
+    );
+    if (failed.length > 0) {
+      const [{ object, error }] = failed as [(typeof failed)[number]];
+      const what = `${object.kind} ${object.metadata.name}: ${error.message}`;
+      found.conditions.push(
+        waiting(
+          world,
+          type,
+          'ApplyFailed',
+          `${failed.length} of ${objects.length} objects are not applied`,
+          what,
+        ),
+      );
+      return;
+    }
+    found.appliedObjectsHash = hash;
+    found.events.push(
+      event(world, 'Normal', 'ObjectsApplied', `${objects.length} objects of the system stack were applied`),
+    );
+  }
+  found.conditions.push({ type, status: 'True', reason: 'Applied', message });
+}
+
+async function lookAtNodes({ cluster }: Context, world: World, found: Findings): Promise<void> {
+  try {
+    found.nodes = await cluster.nodes(world.environment.id);
+  } catch (error) {
+    const lastError = (error as Error).message;
+    found.conditions.push(waiting(world, 'NodesReady', 'NotSeen', 'The Nodes cannot be listed', lastError));
+    return;
+  }
+  const { expected, missing } = nodeConditions(world, found.nodes);
+  if (expected > 0 && missing.length === 0) {
+    const message = `All ${expected} Nodes are Ready`;
+    found.conditions.push({ type: 'NodesReady', status: 'True', reason: 'AllReady', message });
+    return;
+  }
+  const message =
+    missing.map((m) => `Node ${m.name} is not Ready: ${m.message}`).join('. ') || 'No Node is expected yet';
+  found.conditions.push(waiting(world, 'NodesReady', 'NotReady', message));
+}
+
+async function lookAtEtcd({ cluster }: Context, world: World, found: Findings): Promise<void> {
+  // Nothing waits for it while an environment is made.
+  if (world.environment.activeAt === null) return;
+  let view: EtcdView;
+  try {
+    view = await cluster.etcd(world.environment.id);
+  } catch (error) {
+    const lastError = (error as Error).message;
+    found.conditions.push(waiting(world, 'EtcdHealthy', 'NotSeen', 'etcd cannot be asked', lastError));
+    return;
+  }
+  const ill = view.members.filter((m) => !m.healthy);
+  const alarms = view.alarms.map((a) => `${a.alarm} on ${a.member}`);
+  const troubles = [
+    ...ill.map((m) => `${m.name}: ${m.error ?? 'not healthy'}`),
+    ...alarms.map((a) => `alarm ${a}`),
+  ];
+  if (troubles.length === 0) {
+    const message = `All ${view.members.length} members are healthy, and there is no alarm`;
+    found.conditions.push({ type: 'EtcdHealthy', status: 'True', reason: 'AllHealthy', message });
+    return;
+  }
+  const message = troubles.join('. ');
+  const before = findCondition(world.environment.conditions, 'EtcdHealthy')?.message ?? '';
+  for (const alarm of alarms.filter((a) => !before.includes(`alarm ${a}`))) {
+    found.events.push(event(world, 'Warning', 'EtcdAlarm', `etcd raised an alarm: ${alarm}`));
+  }
+  found.conditions.push(
+    waiting(world, 'EtcdHealthy', alarms.length > 0 ? 'Alarm' : 'MembersUnhealthy', message),
+  );
+}
+
+/** A condition that is not met, with the deadline that it began with. */
+function waiting(
+  world: World,
+  type: ConditionType,
+  reason: string,
+  message: string,
+  lastError?: string,
+): ConditionInput {
+  const standing = findCondition(world.environment.conditions, type);
+  const deadline =
+    standing?.status === 'False' && standing.deadline !== undefined
+      ? standing.deadline
+      : new Date(Date.now() + overdueMs).toISOString();
+  return {
+    type,
+    status: 'False',
+    reason,
+    message,
+    deadline,
+    ...(lastError === undefined ? {} : { lastError }),
+  };
+}
+
+/** Writes what was found, if it is new. False: somebody else wrote the environment meanwhile. */
+async function write(context: Context, world: World, found: Findings): Promise<boolean> {
+  const { environment } = world;
+  const now = new Date();
+  let conditions = environment.conditions;
+  for (const condition of found.conditions) conditions = setCondition(conditions, condition, now);
+  const turned = found.conditions.some(
+    (c) => findCondition(environment.conditions, c.type)?.status !== c.status,
+  );
+  const hash = found.appliedObjectsHash;
+  if (
+    canonicalJson(conditions) !== canonicalJson(environment.conditions) ||
+    hash !== environment.appliedObjectsHash
+  ) {
+    const { count } = await context.prisma.environment.updateMany({
+      where: { id: environment.id, resourceVersion: environment.resourceVersion },
+      data: { conditions: json(conditions), appliedObjectsHash: hash, resourceVersion: { increment: 1 } },
+    });
+    if (count === 0) return false;
+  }
+  const nodes = found.nodes === null ? [] : await recordNodes(context, world, found.nodes, now);
+  await recordEvents(context.prisma, [...turnEvents(world, found), ...found.events, ...nodes]);
+  if (turned || nodes.length > 0)
+    await context.queue.enqueue('reconcile-environment', { environmentId: environment.id });
+  return true;
+}
+
+function turnEvents(world: World, found: Findings): EventInput[] {
+  const before = findCondition(world.environment.conditions, 'ApiServerReady')?.status;
+  const after = found.conditions.find((c) => c.type === 'ApiServerReady');
+  if (after === undefined || after.status === before) return [];
+  if (after.status === 'True')
+    return [event(world, 'Normal', 'ApiServerReady', 'The Kubernetes API is ready')];
+  // Before it was ever ready there is nothing to be told.
+  return before === 'True'
+    ? [
+        event(
+          world,
+          'Warning',
+          'ApiServerUnreachable',
+          `The Kubernetes API does not answer: ${after.message}`,
+        ),
+      ]
+    : [];
+}
+
+function event(
+  { environment }: World,
+  type: EventInput['type'],
+  reason: EventInput['reason'],
+  message: string,
+): EventInput {
+  return {
+    environmentId: environment.id,
+    regarding: { kind: 'Environment', id: environment.id, name: environment.name },
+    type,
+    reason,
+    message,
+  };
+}

@@ -1,0 +1,145 @@
+import { Agent as HttpAgent, request as httpRequest } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { KubernetesObject } from '@rancher/components';
+
+/** What the worker sees of an environment's cluster, and does to it: all through the API and the agents' tunnels. */
+export interface Cluster {
+  /** Throws in words why the API server does not answer `/readyz` with 200. */
+  readyz(environmentId: string): Promise<void>;
+  nodes(environmentId: string): Promise<Node[]>;
+  deleteNode(environmentId: string, name: string): Promise<void>;
+  /** Server-side apply, as field manager `rancher`; conflicts are ours to win. */
+  apply(environmentId: string, object: KubernetesObject): Promise<void>;
+  etcd(environmentId: string): Promise<EtcdView>;
+  close(): void;
+}
+
+export interface Node {
+  name: string;
+  ready: boolean;
+  /** Why it is not ready, in kubelet's words. */
+  message: string;
+}
+
+export interface EtcdView {
+  members: { name: string; healthy: boolean; leader?: boolean; learner?: boolean; error?: string }[];
+  alarms: { member: string; alarm: string }[];
+}
+
+interface NodeList {
+  items: {
+    metadata: { name: string };
+    status?: { conditions?: { type: string; status: string; message?: string }[] };
+  }[];
+}
+
+/** One request may take this long (ms): a tunnel to a frozen API server must not hold the look up. */
+const timeoutMs = 5_000;
+const largestAnswer = 32 * 1024 * 1024;
+
+/**
+ * @param options.apiUrl where our API is
+ * @param options.key of the API key with role `system`; asked anew for each request, as it may be made after we started
+ * @param options.ca PEM of the API's authority, for https
+ */
+export function createCluster(options: { apiUrl: string; key: () => string; ca?: string }): Cluster {
+  const secure = options.apiUrl.startsWith('https:');
+  const agent = secure
+    ? new HttpsAgent({ keepAlive: true, ...(options.ca === undefined ? {} : { ca: options.ca }) })
+    : new HttpAgent({ keepAlive: true });
+  const call = (method: string, path: string, body?: { type: string; text: string }) =>
+    send(secure ? httpsRequest : httpRequest, agent, `${options.apiUrl}${path}`, method, options.key(), body);
+  const kube = (environmentId: string, path: string) => `/k8s/environments/${environmentId}${path}`;
+  return {
+    async readyz(environmentId) {
+      await call('GET', kube(environmentId, '/readyz'));
+    },
+    async nodes(environmentId) {
+      const list = JSON.parse(await call('GET', kube(environmentId, '/api/v1/nodes'))) as NodeList;
+      return list.items.map((item) => {
+        const condition = item.status?.conditions?.find((c) => c.type === 'Ready');
+        const message = condition?.message ?? 'kubelet has not reported yet';
+        return { name: item.metadata.name, ready: condition?.status === 'True', message };
+      });
+    },
+    async deleteNode(environmentId, name) {
+      await call('DELETE', kube(environmentId, `/api/v1/nodes/${encodeURIComponent(name)}`));
+    },
+    async apply(environmentId, object) {
+      const path = `${objectPath(object)}?fieldManager=rancher&force=true`;
+      await call('PATCH', kube(environmentId, path), {
+        type: 'application/apply-patch+yaml',
+        text: JSON.stringify(object),
+      });
+    },
+    async etcd(environmentId) {
+      return JSON.parse(await call('GET', `/internal/v1/environments/${environmentId}/etcd`)) as EtcdView;
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+/** Path of an object by the Kubernetes API conventions: group and version, namespace, plural, name. */
+export function objectPath({ apiVersion, kind, metadata }: KubernetesObject): string {
+  const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  const namespace = metadata.namespace === undefined ? '' : `/namespaces/${metadata.namespace}`;
+  return `${root}${namespace}/${pluralOf(kind)}/${encodeURIComponent(metadata.name)}`;
+}
+
+function pluralOf(kind: string): string {
+  const lower = kind.toLowerCase();
+  if (lower === 'endpoints') return lower;
+  if (/(s|x|ch)$/.test(lower)) return `${lower}es`;
+  return lower.endsWith('y') ? `${lower.slice(0, -1)}ies` : `${lower}s`;
+}
+
+/** Sends one request; throws for any answer but 2xx, with the status and what the server says of it. */
+function send(
+  request: typeof httpRequest,
+  agent: HttpAgent,
+  url: string,
+  method: string,
+  key: string,
+  body?: { type: string; text: string },
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const headers = {
+      authorization: `Bearer ${key}`,
+      accept: 'application/json, */*',
+      ...(body === undefined
+        ? {}
+        : { 'content-type': body.type, 'content-length': Buffer.byteLength(body.text) }),
+    };
+    const signal = AbortSignal.timeout(timeoutMs);
+    const outgoing = request(url, { method, agent, headers, signal }, (answer) => {
+      let text = '';
+      answer.setEncoding('utf8');
+      answer.on('data', (chunk: string) => {
+        text += chunk;
+        if (text.length > largestAnswer) outgoing.destroy(new Error('the answer is too large'));
+      });
+      answer.on('error', reject);
+      answer.on('end', () => {
+        const status = answer.statusCode ?? 0;
+        if (status >= 200 && status < 300) resolve(text);
+        else reject(new Error(`${status}: ${reasonIn(text)}`));
+      });
+    });
+    outgoing.on('error', (error) =>
+      reject(signal.aborted ? new Error(`no answer within ${timeoutMs / 1000} s`) : error),
+    );
+    outgoing.end(body?.text);
+  });
+}
+
+/** What a problem+json, a Kubernetes Status or a plain text says went wrong. */
+function reasonIn(text: string): string {
+  try {
+    const { detail, message, title } = JSON.parse(text) as Record<string, string | undefined>;
+    return detail ?? message ?? title ?? text.slice(0, 300);
+  } catch {
+    // `/readyz` lists its checks a line each, failed ones begin with [-].
+    const failed = text.split('\n').filter((line) => line.startsWith('[-]'));
+    return (failed.length > 0 ? failed.join(' ') : text).slice(0, 300);
+  }
+}

@@ -1,0 +1,103 @@
+import { recordEvents } from '@rancher/db';
+import { findCondition } from '@rancher/domain';
+import { makePlan, type PlannerInput, type PlannerResult, placeServices } from '@rancher/planner';
+import type { Context } from './context.ts';
+import { recordPlan } from './record.ts';
+import { advanceRemovals } from './removal.ts';
+import { ensureSecrets } from './secrets.ts';
+import { isSimulated } from './simulated.ts';
+import type { Render, SpecCache } from './specs.ts';
+import { type Status, statusOf, writeStatus } from './status.ts';
+import { ensureSystemStack, plannerServices, stackSize } from './system-stack.ts';
+import { loadWorld, plannerHosts, plannerInstances, type World } from './world.ts';
+
+/** How often a pass is begun anew when somebody else wrote meanwhile, before it is left to the next job. */
+const passes = 5;
+/** What is due later than this is left to the sweep (ms). */
+const alarmWithinMs = 60_000;
+
+/**
+ * Reconciles one environment: load → ensure → plan → record → removals → status → wake. It takes nothing but the id, so
+ * there is one path whether a signal or the clock woke it; and it touches nothing but Postgres, so that a failure is
+ * mended at the speed of a few statements. What looks into the cluster is `check-environment`.
+ */
+export async function reconcileEnvironment(context: Context, environmentId: string): Promise<void> {
+  for (let i = 0; i < passes; i += 1) {
+    const world = await load(context, environmentId);
+    if (world === null) return;
+    if (await pass(context, world)) return;
+  }
+  await context.queue.enqueue('reconcile-environment', { environmentId }, { delayMs: 1_000 });
+}
+
+/** One look at the world. False: it was written meanwhile, and must be looked at again. */
+async function pass(context: Context, world: World): Promise<boolean> {
+  const now = new Date();
+  const { planned, render } = plan(context.specs, world, now.getTime());
+  if (planned.plan !== null && !(await recordPlan(context.prisma, world, planned.plan, render))) return false;
+  const target = planned.plan ?? world.plan;
+  const removals = await advanceRemovals(context, { ...world, plan: target }, now);
+  const change = statusOf(
+    world,
+    target,
+    { ...planned, nextLookAt: earliest(planned.nextLookAt, removals) },
+    now,
+  );
+  if (!(await writeStatus(context.prisma, world, change))) return false;
+  await recordEvents(context.prisma, change.events);
+  await wake(context, world, change.status, now);
+  return true;
+}
+
+/** The environment with its rows and secrets complete: what a software update added is made here. */
+async function load({ prisma, masterKey }: Context, environmentId: string): Promise<World | null> {
+  const world = await loadWorld(prisma, environmentId);
+  if (world === null || world.environment.desiredState === 'removed') return world;
+  await ensureSecrets(prisma, masterKey, world.environment, world.secretNames);
+  if (plannerServices(world.services).length === stackSize) return world;
+  await ensureSystemStack(prisma, { environmentId, kubernetesVersion: world.environment.kubernetesVersion });
+  return loadWorld(prisma, environmentId);
+}
+
+/** The planner's answer for a world, with the renderer of the specs it compared. */
+export function plan(
+  specs: SpecCache,
+  world: World,
+  now: number,
+): { planned: PlannerResult; render: Render } {
+  const { environment } = world;
+  const input: Omit<PlannerInput, 'specHash'> = {
+    now,
+    environment: { ...environment, bootstrapped: environment.activeAt !== null },
+    services: plannerServices(world.services),
+    hosts: plannerHosts(world.hosts),
+    parent: world.plan,
+    observed: plannerInstances(world.instances),
+    conditions: environment.conditions,
+  };
+  const render = specs.renderer(environment, world.hosts, placeServices(input));
+  return {
+    planned: makePlan({ ...input, specHash: (service, hostId) => render(service, hostId).hash }),
+    render,
+  };
+}
+
+/** Sees to it that this environment, or its cluster, is looked at again when there is reason to. */
+async function wake({ queue }: Context, world: World, status: Status, now: Date): Promise<void> {
+  const { id: environmentId } = world.environment;
+  const dueMs = status.nextLookAt === null ? null : Date.parse(status.nextLookAt) - now.getTime();
+  if (dueMs !== null && dueMs <= alarmWithinMs) {
+    await queue.enqueue('reconcile-environment', { environmentId }, { delayMs: Math.max(1, dueMs) });
+  }
+  const open = (['ApiServerReady', 'ObjectsApplied', 'NodesReady'] as const).some(
+    (type) => findCondition(status.conditions, type)?.status !== 'True',
+  );
+  const serves = world.instances.some((i) => i.service === 'kube-apiserver' && i.health === 'healthy');
+  if (world.environment.desiredState === 'active' && open && serves && !isSimulated(world.hosts)) {
+    await queue.enqueue('check-environment', { environmentId });
+  }
+}
+
+function earliest(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.min(a, b);
+}

@@ -1,0 +1,259 @@
+import type { ObservedLocalHost } from '@rancher/contracts';
+import { agentTimings, channels } from '@rancher/contracts';
+import { notify, type PrismaClient, recordEvents } from '@rancher/db';
+import {
+  type Condition,
+  type ConditionInput,
+  canonicalJson,
+  type EventInput,
+  findCondition,
+  type HostFacts,
+  type HostState,
+  type Inventory,
+  setCondition,
+} from '@rancher/domain';
+import { inWords } from '@rancher/planner';
+import { type Recorded, recordInventory } from './inventory.ts';
+import { hostRemoved } from './removal.ts';
+import { json, lastingFacts } from './world.ts';
+
+const connected: ConditionInput = {
+  type: 'Connected',
+  status: 'True',
+  reason: 'AgentConnected',
+  message: 'The agent is connected',
+};
+
+/** An agent has connected: its facts and inventory are what is. A later connection of the same host wins. */
+export async function recordHello(
+  prisma: PrismaClient,
+  hello: { hostId: string; replicaId: string; connectionId: string; facts: HostFacts; inventory: Inventory },
+): Promise<Recorded> {
+  const { hostId, replicaId, connectionId, facts, inventory } = hello;
+  const before = await prisma.host.findUnique({ where: { id: hostId } });
+  if (before === null) return { environmentId: null, changed: false, reconcile: false };
+  const now = new Date();
+  const state = before.desiredState === 'active' ? 'active' : before.state;
+  await prisma.host.update({
+    where: { id: hostId },
+    data: {
+      facts: json(facts),
+      address: facts.address,
+      state,
+      connectedTo: replicaId,
+      connectionId,
+      connectedAt: now,
+      lastSeenAt: now,
+      conditions: json(setCondition(conditionsOf(before), connected, now)),
+      resourceVersion: { increment: 1 },
+    },
+  });
+  const recorded = await recordInventory(prisma, hostId, inventory);
+  await recordEvents(prisma, helloEvents(before, facts, now));
+  await notify(prisma, channels.change, JSON.stringify({ resource: 'hosts', id: hostId }));
+  const moved = before.state !== state || lastingFacts(before.facts) !== lastingFacts(facts);
+  return {
+    environmentId: before.environmentId,
+    changed: true,
+    reconcile: before.environmentId !== null && (moved || recorded.reconcile),
+  };
+}
+
+function helloEvents(
+  before: { id: string; name: string; environmentId: string | null; state: string; lastSeenAt: Date | null },
+  facts: HostFacts,
+  now: Date,
+): EventInput[] {
+  const about = {
+    environmentId: before.environmentId,
+    hostId: before.id,
+    regarding: { kind: 'Host', id: before.id, name: before.name },
+    type: 'Normal',
+  } as const;
+  if (before.state === 'registering') {
+    const message = `${before.name} registered: ${facts.os}, ${facts.cores} cores, address ${facts.address}`;
+    return [{ ...about, reason: 'HostRegistered', message }];
+  }
+  if (before.state !== 'reconnecting' && before.state !== 'disconnected') return [];
+  const durationMs = before.lastSeenAt === null ? null : now.getTime() - before.lastSeenAt.getTime();
+  const silence = durationMs === null ? '' : ` after ${inWords(durationMs)} of silence`;
+  return [
+    {
+      ...about,
+      reason: 'HostConnected',
+      message: `${before.name} is connected again${silence}`,
+      data: { durationMs },
+    },
+  ];
+}
+
+/** Facts have changed while connected. What is rendered from them may have too. */
+export async function recordFacts(prisma: PrismaClient, hostId: string, facts: HostFacts): Promise<Recorded> {
+  const before = await prisma.host.findUnique({
+    where: { id: hostId },
+    select: { facts: true, environmentId: true },
+  });
+  if (before === null) return { environmentId: null, changed: false, reconcile: false };
+  const { environmentId } = before;
+  if (canonicalJson(before.facts) === canonicalJson(facts))
+    return { environmentId, changed: false, reconcile: false };
+  await prisma.host.update({ where: { id: hostId }, data: { facts: json(facts), address: facts.address } });
+  const reconcile = environmentId !== null && lastingFacts(before.facts) !== lastingFacts(facts);
+  return { environmentId, changed: true, reconcile };
+}
+
+/** These hosts were heard of just now. */
+export async function recordContact(prisma: PrismaClient, hostIds: string[]): Promise<void> {
+  if (hostIds.length === 0) return;
+  await prisma.$executeRaw`UPDATE "Host" SET "lastSeenAt" = now() WHERE "id" = ANY(${hostIds})`;
+}
+
+/** The socket closed. Whether the host is lost is judged by its silence. */
+export async function recordDisconnect(
+  prisma: PrismaClient,
+  { hostId, connectionId }: { hostId: string; connectionId: string },
+): Promise<void> {
+  await prisma.host.updateMany({
+    where: { id: hostId, connectionId },
+    data: { connectedTo: null, connectionId: null },
+  });
+}
+
+/**
+ * What a machine says of its local hosts: one that is to go and is not there any more is gone; one that cannot be made
+ * says why.
+ */
+export async function recordLocalHosts(
+  prisma: PrismaClient,
+  machineId: string,
+  localHosts: readonly ObservedLocalHost[],
+): Promise<{ environmentIds: string[] }> {
+  const listed = new Map(localHosts.map((h) => [h.hostId, h]));
+  const hosts = await prisma.host.findMany({
+    where: { machineId, removedAt: null },
+    select: { id: true, name: true, environmentId: true, desiredState: true, conditions: true, state: true },
+  });
+  const now = new Date();
+  const touched = new Set<string>();
+  for (const host of hosts) {
+    const conditions = conditionsOf(host);
+    const wiping = findCondition(conditions, 'Removed')?.reason === 'Wiping';
+    if (wiping && !listed.has(host.id)) {
+      const data = { state: 'removed', removedAt: now, resourceVersion: { increment: 1 } };
+      await prisma.host.update({ where: { id: host.id }, data });
+      await recordEvents(prisma, [hostRemoved(host.environmentId, host, false)]);
+    } else if (!(await noteTrouble(prisma, host.id, conditions, listed.get(host.id), now))) continue;
+    if (host.environmentId !== null) touched.add(host.environmentId);
+  }
+  return { environmentIds: [...touched] };
+}
+
+/** Keeps the trouble that a machine has with making a host as the host's condition; tells whether it changed. */
+async function noteTrouble(
+  prisma: PrismaClient,
+  hostId: string,
+  conditions: readonly Condition[],
+  seen: ObservedLocalHost | undefined,
+  now: Date,
+): Promise<boolean> {
+  const before = findCondition(conditions, 'Ready');
+  const failed = seen?.state === 'failed';
+  const noted = before?.reason === 'LocalHostFailed';
+  const message = seen?.message ?? 'The machine could not make this host';
+  if (!failed && !noted) return false;
+  if (failed && noted && before.message === message) return false;
+  const next: ConditionInput = failed
+    ? { type: 'Ready', status: 'False', reason: 'LocalHostFailed', message, lastError: message }
+    : {
+        type: 'Ready',
+        status: 'Unknown',
+        reason: 'LocalHostMade',
+        message: 'The machine has made this host',
+      };
+  await prisma.host.update({
+    where: { id: hostId },
+    data: { conditions: json(setCondition(conditions, next, now)), resourceVersion: { increment: 1 } },
+  });
+  return true;
+}
+
+/** The host's own words for how long it has been silent, and what follows. */
+const silences = [
+  {
+    after: agentTimings.disconnectedAfterSeconds,
+    state: 'disconnected',
+    reason: 'HostDisconnected',
+    word: 'counts as lost',
+  },
+  {
+    after: agentTimings.reconnectingAfterSeconds,
+    state: 'reconnecting',
+    reason: 'HostReconnecting',
+    word: 'is waited for',
+  },
+] as const satisfies { after: number; state: HostState; reason: EventInput['reason']; word: string }[];
+
+/**
+ * Judges hosts by their silence: 15 s → reconnecting, 40 s → disconnected, and its instances unknown.
+ * @param heardSince when those who listen for the hosts were last not listening: silence from before is our own
+ * @returns environments to be reconciled
+ */
+export async function recordSilence(prisma: PrismaClient, heardSince: Date, now: Date): Promise<string[]> {
+  const firstMs = agentTimings.reconnectingAfterSeconds * 1000;
+  const hosts = await prisma.host.findMany({
+    where: {
+      removedAt: null,
+      state: { in: ['active', 'reconnecting'] },
+      lastSeenAt: { lt: new Date(now.getTime() - firstMs) },
+    },
+  });
+  const touched = new Set<string>();
+  for (const host of hosts) {
+    const silentMs = now.getTime() - Math.max(host.lastSeenAt!.getTime(), heardSince.getTime());
+    const silence = silences.find((s) => silentMs >= s.after * 1000);
+    if (silence === undefined || silence.state === host.state) continue;
+    const message = `${host.name} has been silent for ${inWords(silentMs)} and ${silence.word}`;
+    const condition: ConditionInput = {
+      type: 'Connected',
+      status: silence.state === 'disconnected' ? 'False' : 'Unknown',
+      reason: silence.reason,
+      message: `Last heard of at ${host.lastSeenAt!.toISOString()}`,
+      deadline: new Date(
+        host.lastSeenAt!.getTime() + agentTimings.disconnectedAfterSeconds * 1000,
+      ).toISOString(),
+    };
+    const { count } = await prisma.host.updateMany({
+      // Heard of meanwhile, it is not silent.
+      where: { id: host.id, lastSeenAt: host.lastSeenAt },
+      data: {
+        state: silence.state,
+        conditions: json(setCondition(conditionsOf(host), condition, now)),
+        resourceVersion: { increment: 1 },
+      },
+    });
+    if (count === 0) continue;
+    if (silence.state === 'disconnected') {
+      await prisma.instance.updateMany({
+        where: { hostId: host.id, removedAt: null, state: { not: 'stopping' } },
+        data: { state: 'unknown', health: 'unknown' },
+      });
+    }
+    await recordEvents(prisma, [
+      {
+        environmentId: host.environmentId,
+        hostId: host.id,
+        regarding: { kind: 'Host', id: host.id, name: host.name },
+        type: 'Warning',
+        reason: silence.reason,
+        message,
+        data: { silentMs },
+      },
+    ]);
+    if (host.environmentId !== null) touched.add(host.environmentId);
+  }
+  return [...touched];
+}
+
+function conditionsOf(host: { conditions: unknown }): Condition[] {
+  return host.conditions as Condition[];
+}

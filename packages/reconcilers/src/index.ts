@@ -1,0 +1,20 @@
+export { checkEnvironment } from './check.ts';
+export { type Cluster, createCluster } from './cluster.ts';
+export type { Context, Log } from './context.ts';
+export { reconcileEnvironment } from './environment.ts';
+export {
+  recordContact,
+  recordDisconnect,
+  recordFacts,
+  recordHello,
+  recordLocalHosts,
+} from './hosts.ts';
+export { type Recorded, recordInventory } from './inventory.ts';
+export { type OperationKind, operationSteps } from './operations.ts';
+export { type PreviewChange, previewPlan } from './preview.ts';
+export { prune } from './prune.ts';
+export { runtimeLabel } from './simulated.ts';
+export { SpecCache } from './specs.ts';
+export { sweep } from './sweep.ts';
+export { ensureSystemStack } from './system-stack.ts';
+export type { OperationStep } from './world.ts';

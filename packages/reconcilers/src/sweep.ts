@@ -1,0 +1,30 @@
+import type { Context } from './context.ts';
+import { recordSilence } from './hosts.ts';
+import { runtimeLabel } from './simulated.ts';
+
+/**
+ * By the clock: hosts that are silent, environments whose intent is not carried through or whose next look is due, and
+ * clusters to be looked into. Losing every job loses nothing, since this finds what they were for.
+ */
+export async function sweep(context: Context, heardSince: Date): Promise<void> {
+  const now = new Date();
+  const touched = new Set(await recordSilence(context.prisma, heardSince, now));
+  const environments = await due(context);
+  for (const { id, isDue } of environments) if (isDue) touched.add(id);
+  for (const environmentId of touched)
+    await context.queue.enqueue('reconcile-environment', { environmentId });
+  for (const { id: environmentId, isChecked } of environments) {
+    if (isChecked) await context.queue.enqueue('check-environment', { environmentId });
+  }
+}
+
+function due({ prisma }: Context): Promise<{ id: string; isDue: boolean; isChecked: boolean }[]> {
+  return prisma.$queryRaw`
+    SELECT e."id",
+      (e."generation" <> e."observedGeneration" OR e."nextLookAt" <= now()
+        OR e."targetPlanId" IS NULL OR e."desiredState" = 'removed') AS "isDue",
+      (e."desiredState" <> 'removed' AND e."targetPlanId" IS NOT NULL AND EXISTS (
+        SELECT 1 FROM "Host" h WHERE h."environmentId" = e."id" AND h."removedAt" IS NULL
+          AND h."labels" ->> ${runtimeLabel} IS DISTINCT FROM 'simulated')) AS "isChecked"
+    FROM "Environment" e WHERE e."removedAt" IS NULL`;
+}
