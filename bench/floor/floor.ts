@@ -2,7 +2,8 @@
  * The floor that creation and recreation are measured against: the same programs with the same configuration, started
  * by hand, all at once, with certificates ready, in a network and mount namespace. Nothing of ours runs beside them.
  *
- *     node bench/floor/floor.ts create [--version V] [--samples N] [--artifacts DIR] [--keep-logs DIR]
+ *     node bench/floor/floor.ts create [--version V] [--samples N] [--in-order] [--artifacts DIR] [--keep-logs DIR]
+ *                                      --in-order: each when what it needs is healthy, as the rooms say
  *     node bench/floor/floor.ts heal   …      bare start of each component in a cluster that runs
  *     node bench/floor/floor.ts hold   …      keeps the cluster until standard input ends, to look at it
  *
@@ -24,6 +25,7 @@ const { positionals, values } = parseArgs({
     samples: { type: 'string', default: '3' },
     artifacts: { type: 'string', default: join(homedir(), '.cache/rancher/artifacts') },
     'keep-logs': { type: 'string' },
+    'in-order': { type: 'boolean', default: false },
   },
 });
 
@@ -39,6 +41,8 @@ async function once(mode: Assignment['mode'], samples: number): Promise<Result> 
     artifacts: values.artifacts,
     folder,
     samples,
+    // What runs only to be looked at, or restarted, is started the quiet way.
+    inOrder: values['in-order'] || mode !== 'create',
   };
   try {
     await runInside(assignment);

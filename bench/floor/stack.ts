@@ -1,8 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { type ComponentContext, components, secretDefinitions } from '@rancher/components';
-import { contentHash, type InstanceSpec } from '@rancher/domain';
+import type { InstanceSpec } from '@rancher/domain';
 import { makeCgroup } from './cgroups.ts';
 import { materialize } from './materialize.ts';
 import { waitHealthy } from './probe.ts';
@@ -56,12 +56,18 @@ export function contextOf(
   };
 }
 
-/** The processes of a system stack, run from its specs with nothing between: no agent, no plan, no order. */
+interface Running {
+  child: ChildProcess;
+  exit: string | undefined;
+  /** Start again what exits, as a hand would; kube-controller-manager gives up when it finds no API server. */
+  keep: boolean;
+}
+
+/** The processes of a system stack, run from its specs with nothing between: no agent, no plan. */
 export class Stack {
   readonly specs: Map<string, InstanceSpec>;
   readonly secrets: Map<string, string>;
-  keep = false;
-  readonly #running = new Map<string, { child: ChildProcess; exit: string | undefined }>();
+  readonly #running = new Map<string, Running>();
 
   constructor(specs: Map<string, InstanceSpec>, secrets: Map<string, string>) {
     this.specs = specs;
@@ -73,11 +79,6 @@ export class Stack {
     const secrets = new Map<string, string>();
     for (const { name, generate } of secretDefinitions) secrets.set(name, await generate());
     const specs = new Map(components.map((c) => [c.name, c.spec(ctx)]));
-    for (const component of components) {
-      if (contentHash(component.spec(ctx)) !== contentHash(specs.get(component.name))) {
-        throw new Error(`the spec of ${component.name} is not the same each time`);
-      }
-    }
     for (const spec of specs.values()) {
       await materialize(spec, secrets);
       for (const path of spec.cgroups) makeCgroup(`${ctx.host.facts.cgroupRoot}/${path}`);
@@ -86,7 +87,7 @@ export class Stack {
     return new Stack(specs, secrets);
   }
 
-  start(name: string): void {
+  start(name: string, options: { keep?: boolean } = {}): void {
     const spec = this.#spec(name);
     mkdirSync('/var/log/floor', { recursive: true });
     const log = openSync(`/var/log/floor/${name}.log`, 'a');
@@ -96,21 +97,25 @@ export class Stack {
       stdio: ['ignore', log, log],
       detached: true,
     });
-    const entry: { child: ChildProcess; exit: string | undefined } = { child, exit: undefined };
+    closeSync(log);
+    const running: Running = { child, exit: undefined, keep: options.keep ?? false };
     child.once('exit', (code, signal) => {
-      entry.exit = `exited with ${signal ?? code}`;
-      if (this.keep) {
-        console.error(name, entry.exit, performance.now());
-        this.start(name);
-      }
+      running.exit = `exited with ${signal ?? code}`;
+      if (running.keep) this.start(name, options);
     });
-    this.#running.set(name, entry);
+    this.#running.set(name, running);
   }
 
+  keepNone(): void {
+    for (const running of this.#running.values()) running.keep = false;
+  }
+
+  /** Waits until the probe is satisfied; throws when the process exits before, unless it is kept. */
   async healthy(name: string): Promise<void> {
-    await waitHealthy(name, this.#spec(name).probe, () =>
-      this.keep ? undefined : this.#running.get(name)?.exit,
-    );
+    await waitHealthy(name, this.#spec(name).probe, () => {
+      const running = this.#running.get(name);
+      return running?.keep ? undefined : running?.exit;
+    });
   }
 
   /** Kills one process, and waits until it is gone. */
@@ -139,7 +144,7 @@ function works(program: string, ...args: string[]): boolean {
 }
 
 function hasSysResource(): boolean {
-  const status = execFileSync('cat', ['/proc/self/status'], { encoding: 'utf8' });
+  const status = readFileSync('/proc/self/status', 'utf8');
   const effective = BigInt(`0x${/CapEff:\s*([0-9a-f]+)/.exec(status)?.[1] ?? '0'}`);
   return (effective & (1n << 24n)) !== 0n;
 }

@@ -12,7 +12,8 @@ const metricsPort = 10249;
 export const kubeProxy: Component = {
   name,
   placement: 'all',
-  after: ['kube-apiserver'],
+  // It looks for its Node once a second; started when kubelet is up, it finds the Node at its first look.
+  after: ['kube-apiserver', 'kubelet'],
   version: (kubernetesVersion) => kubernetesVersion,
   artifacts: (kubernetesVersion) => [kubernetesArtifact(kubernetesVersion)],
   spec,
