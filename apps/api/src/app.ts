@@ -45,7 +45,10 @@ const compile = AjvCompiler();
  * Bodies are JSON and taken as they are written: `"2"` is not 2, and what is not listed is refused. Queries, paths and
  * headers are text, so there types are read out of it.
  */
-function buildValidator(externalSchemas: unknown, options: { customOptions?: object } | undefined) {
+function buildValidator(
+  externalSchemas: Parameters<typeof compile>[0],
+  options: { customOptions?: object } | undefined,
+) {
   const common = {
     removeAdditional: false,
     useDefaults: true,

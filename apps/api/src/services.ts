@@ -61,7 +61,7 @@ export const listenedChannels = [channels.plan, channels.machine, channels.event
 
 /** Hands a Postgres notification to those whom it concerns; an empty payload means "look at everything". */
 export function notified(context: Context, channel: string, payload: string): void {
-  if (channel === channels.event) return context.events.notified();
   if (channel === channels.plan) context.hostsOf.forget(payload);
-  context.agents.notified(channel, payload);
+  if (channel === channels.event) context.events.notified();
+  else context.agents.notified(channel, payload);
 }

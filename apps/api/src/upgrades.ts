@@ -10,8 +10,10 @@ export function createUpgrades(context: Context) {
   const agentSockets = createAgentSockets({ prisma, hub: agents, logger });
   return (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.on('error', () => socket.destroy());
-    if (context.lifecycle.stopping)
-      return refuse(socket, new DomainError('unavailable', 'The server shuts down.'));
+    if (context.lifecycle.stopping) {
+      refuse(socket, new DomainError('unavailable', 'The server shuts down.'));
+      return;
+    }
     if (agentSockets.upgrade(request, socket, head)) return;
     kubernetes(context, request, socket, head).catch((error: unknown) => {
       if (!(error instanceof DomainError)) logger.error({ err: error }, 'upgrade failed');

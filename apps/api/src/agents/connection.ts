@@ -46,10 +46,10 @@ export class Connection {
     socket.on('message', (data, isBinary) => {
       this.heardAt = Date.now();
       const message = isBinary ? undefined : parse(String(data));
-      if (message === undefined) return this.close(1003, 'not a message of the protocol');
-      if (message.type === 'ping') return this.send({ type: 'pong', at: message.at });
-      if (message.type === 'reply') return this.#settle(message);
-      onMessage(message);
+      if (message === undefined) this.close(1003, 'not a message of the protocol');
+      else if (message.type === 'ping') this.send({ type: 'pong', at: message.at });
+      else if (message.type === 'reply') this.#settle(message);
+      else onMessage(message);
     });
     socket.on('error', () => socket.terminate());
     socket.on('close', () => {
@@ -64,8 +64,8 @@ export class Connection {
 
   send(message: ServerMessage): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
-    if (this.#socket.bufferedAmount > maxBuffered) return this.#socket.terminate();
-    this.#socket.send(JSON.stringify(message));
+    if (this.#socket.bufferedAmount > maxBuffered) this.#socket.terminate();
+    else this.#socket.send(JSON.stringify(message));
   }
 
   /** @throws DomainError `host_unreachable` when the agent hangs up, is silent for 10 s, or says no */

@@ -1,7 +1,12 @@
 import type { Slice, SliceInstance, SliceLocalHost, SliceStop } from '@rancher/contracts';
 import type { PrismaClient } from '@rancher/db';
-import type { Condition, InstanceSpec, PlanAction, PlannedInstance } from '@rancher/domain';
-import { isWiping } from '@rancher/reconcilers';
+import {
+  type Condition,
+  findCondition,
+  type InstanceSpec,
+  type PlanAction,
+  type PlannedInstance,
+} from '@rancher/domain';
 
 /** Everything that the slices of an environment's hosts are cut from. */
 export interface EnvironmentPlan {
@@ -51,6 +56,11 @@ export async function loadHosts(prisma: PrismaClient, ids: string[]): Promise<Sl
     },
   });
   return rows.map((row) => ({ ...row, conditions: row.conditions as unknown as Condition[] }));
+}
+
+/** Its instances have stopped, or were given up, and it is to be wiped: the reconciler has said so as a condition. */
+function isWiping(host: { conditions: Condition[] }): boolean {
+  return findCondition(host.conditions, 'Removed')?.reason === 'Wiping';
 }
 
 /** Local hosts that machines must have. One that is to go stays until its instances have been stopped in order. */

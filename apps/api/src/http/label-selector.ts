@@ -6,8 +6,8 @@ export type Requirement =
   | { key: string; operator: 'exists' }
   | { key: string; operator: 'doesNotExist' };
 
-const key = String.raw`[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?`;
-const value = String.raw`(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?`;
+const key = `[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?`;
+const value = `(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?`;
 const exists = new RegExp(`^(!?)\\s*(${key})$`);
 const equality = new RegExp(`^(${key})\\s*(==|=|!=)\\s*(${value})$`);
 const set = new RegExp(`^(${key})\\s+(in|notin)\\s*\\(([^()]*)\\)$`);

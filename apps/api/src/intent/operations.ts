@@ -19,7 +19,7 @@ export function createOperation(
     environmentId,
     kind,
     target,
-    steps: operationSteps(kind) as Prisma.InputJsonValue,
+    steps: operationSteps(kind) as unknown as Prisma.InputJsonValue,
     createdBy: by.id,
   };
   return tx.operation.create({ data });
