@@ -5,8 +5,9 @@ export class Problem extends Failure {
   readonly status: number;
   readonly code: string;
   constructor(status: number, body: { code?: string; detail?: string; title?: string; pointer?: string }) {
-    const field = body.pointer === undefined ? '' : `${body.pointer}: `;
-    super(`${field}${body.detail ?? body.title ?? `the server answered ${status}`}`);
+    const detail = body.detail ?? body.title ?? `the server answered ${status}`;
+    const field = body.pointer === undefined || detail.includes(body.pointer) ? '' : `${body.pointer}: `;
+    super(`${field}${detail}`);
     this.name = 'Problem';
     this.status = status;
     this.code = body.code ?? '';

@@ -1,42 +1,36 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Client } from './client.ts';
-import type { InstallationPaths } from './paths.ts';
+import type { Context } from './context.ts';
 import type { Environment } from './resources.ts';
 
 /**
- * Writes an environment's kubeconfig where every command finds it, readable by its owner alone. It goes through the
- * server, as the caller's own rights are what counts in the cluster.
+ * The kubeconfig file of an environment, where every command finds it, readable by its owner alone. Each one that the
+ * server makes holds a key of its own, so a new one is made only where there is none, or that is of an earlier
+ * environment of the name or of another address of the server; or when asked to by `renew`.
  */
-export async function writeKubeconfig(
-  client: Client,
-  paths: InstallationPaths,
+export async function ensureKubeconfig(
+  { client, settings }: Context,
   environment: Environment,
+  options: { renew?: boolean } = {},
 ): Promise<string> {
+  const file = settings.paths.kubeconfig(environment.name);
+  const origin = `${environment.id} ${settings.config.advertise}\n`;
+  if (options.renew !== true && readText(file) !== null && readText(`${file}.origin`) === origin) return file;
   const { kubeconfig } = await client.request<{ kubeconfig: string }>(
     'POST',
     `/v1/environments/${environment.id}/actions/generateKubeconfig`,
   );
-  const file = paths.kubeconfig(environment.name);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   writeFileSync(`${file}.new`, kubeconfig, { mode: 0o600 });
   renameSync(`${file}.new`, file);
-  writeFileSync(`${file}.of`, environment.id);
+  writeFileSync(`${file}.origin`, origin);
   return file;
 }
 
-/** The kubeconfig file of an environment, written if it is missing or of an earlier environment of that name. */
-export async function ensureKubeconfig(
-  client: Client,
-  paths: InstallationPaths,
-  environment: Environment,
-): Promise<string> {
-  const file = paths.kubeconfig(environment.name);
+function readText(file: string): string | null {
   try {
-    readFileSync(file);
-    if (readFileSync(`${file}.of`, 'utf8') === environment.id) return file;
+    return readFileSync(file, 'utf8');
   } catch {
-    // not there yet
+    return null;
   }
-  return writeKubeconfig(client, paths, environment);
 }

@@ -14,11 +14,13 @@ export interface WaitOptions {
   signal: AbortSignal;
 }
 
-/** What an environment waits for, in its own words: the message of the first condition that is not yet true. */
+/** What an environment waits for, in its own words. Of these conditions, True is the bad news. */
 export function waitingFor(conditions: Condition[]): string {
-  const waits = conditions.filter((c) => c.status !== 'True' && c.type !== 'Ready' && c.type !== 'Brake');
+  const held = conditions.find(
+    (c) => (c.type === 'Brake' || c.type === 'PlanBlocked') && c.status === 'True',
+  );
   const ready = conditions.find((c) => c.type === 'Ready');
-  return waits[0]?.message ?? ready?.message ?? 'being planned';
+  return held?.message ?? ready?.message ?? 'being planned';
 }
 
 /**

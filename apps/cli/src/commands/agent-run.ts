@@ -53,7 +53,7 @@ function writeConfig(options: AgentOptions): string {
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const file = joinPath(home, 'config.json');
   const config = {
-    kind: 'host',
+    kind: 'machine',
     name: options.name ?? hostname(),
     labels: options.label ?? {},
     serverUrl: options.server,
@@ -61,7 +61,6 @@ function writeConfig(options: AgentOptions): string {
     token: options.token,
     stateDir: home,
     runDir: '/run/rancher-agent',
-    artifactsDir: hostPaths.artifacts,
   };
   writeFileSync(file, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
   return file;

@@ -1,8 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { Problem } from '../client.ts';
 import type { Context } from '../context.ts';
 import { environmentOption, jsonOption } from '../options.ts';
 import type { OpenContext } from '../program.ts';
 import { findEnvironment } from '../resources.ts';
+
+/** Between a stream that ended and the next (ms). */
+const reconnectAfterMs = 500;
 
 interface Event {
   id: string;
@@ -37,38 +42,33 @@ function line(event: Event): string {
 async function events(context: Context, options: EventsOptions): Promise<void> {
   const { client, output } = context;
   const { id } = await findEnvironment(client, options.environment);
-  const past = await client.all<Event>(`/v1/environments/${id}/events`);
-  // The oldest first, as in a log.
-  past.sort((a, b) => Number(BigInt(a.id) - BigInt(b.id)));
+  const past = await client.all<Event>(`/v1/environments/${id}/events`, { order: 'oldest' });
   if (options.json && !options.follow) return output.json(past);
   // Followed, JSON is one event a line.
   const show = (event: Event) => output.print(options.json ? JSON.stringify(event) : line(event));
   for (const event of past) show(event);
-  if (options.follow) await follow(context, id, past.at(-1)?.id, show);
+  if (options.follow) await follow(context, id, past.at(-1)?.id ?? '0', show);
 }
 
 /** Live events from after `lastId`; a stream that breaks is resumed where it was. Ends on Ctrl-C. */
 async function follow(
   { client, signal }: Context,
   environmentId: string,
-  lastId: string | undefined,
+  lastId: string,
   show: (event: Event) => void,
 ): Promise<void> {
   let last = lastId;
   while (!signal.aborted) {
     try {
-      const headers = last === undefined ? {} : { 'last-event-id': last };
-      for await (const { id, data } of client.stream(`/v1/environments/${environmentId}/events`, {
-        headers,
-        signal,
-      })) {
+      const options = { headers: { 'last-event-id': last }, signal };
+      for await (const { id, data } of client.stream(`/v1/environments/${environmentId}/events`, options)) {
         if (id !== '') last = id;
         show(JSON.parse(data) as Event);
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (last === undefined) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+      if (error instanceof Problem && error.status < 500) throw error;
     }
+    await sleep(reconnectAfterMs, undefined, { signal }).catch(() => {});
   }
 }

@@ -28,7 +28,7 @@ export async function runKubectl(context: Context, args: string[], env: NodeJS.P
   const { environment: name, rest } = splitArguments(args);
   const { client, settings } = context;
   const environment = await findEnvironment(client, name);
-  const kubeconfig = await ensureKubeconfig(client, settings.paths, environment);
+  const kubeconfig = await ensureKubeconfig(context, environment);
   const program = kubectlOf(settings.config.cache, environment.spec.kubernetesVersion);
   return process.execve!(program, ['kubectl', ...rest], definedOnly({ ...env, KUBECONFIG: kubeconfig }));
 }

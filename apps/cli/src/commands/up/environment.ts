@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Problem } from '../../client.ts';
 import type { Context } from '../../context.ts';
 import { Failure } from '../../errors.ts';
-import { writeKubeconfig } from '../../kubeconfig.ts';
+import { ensureKubeconfig } from '../../kubeconfig.ts';
 import { waitingFor } from '../../operations.ts';
 import { defaultEnvironment } from '../../options.ts';
 import type { Report, Step } from '../../progress/steps.ts';
@@ -40,7 +40,7 @@ export function environmentSteps(
         if (environment === null) return 'nothing to wait for';
         if (environment.spec.desiredState !== 'active') return `not waited for: ${environment.status.state}`;
         const serving = await waitUntilServing(context, environment, server, { withinMs, report, signal });
-        await writeKubeconfig(context.client, context.settings.paths, serving);
+        await ensureKubeconfig(context, serving);
         return `${serving.spec.kubernetesVersion} is ${serving.status.state}`;
       },
     },

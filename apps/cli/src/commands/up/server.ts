@@ -106,8 +106,6 @@ async function postgres(server: Server): Promise<string> {
   await becomesReady(server, 'postgres', () =>
     postgresReady(dir, outcome === 'already running' ? null : paths.logs),
   );
-  const { embeddedPostgresUrl } = await import('@rancher/db');
-  server.env.DATABASE_URL = await embeddedPostgresUrl({ dir, port });
   return `${outcome}, port ${port}`;
 }
 
@@ -148,18 +146,11 @@ async function answers(url: string): Promise<boolean> {
 
 const worker = (server: Server) => start(server, 'worker');
 
-/** The machine's own agent: joins with a token the first time, afterwards with its credential. */
+/** The machine's own agent: joins with the API's token the first time, afterwards with its credential. */
 async function agent(server: Server, client: Client, signal: AbortSignal): Promise<string> {
   const { paths, config } = server.settings;
   const folder = join(paths.home, 'agent');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const tokenFile = join(folder, 'registration-token');
-  if (!existsSync(join(folder, 'credential'))) {
-    const made = await client.request<{ token: string }>('POST', '/v1/registration-tokens', {
-      body: { description: 'the machine of ./rancher up', maxUses: 1 },
-    });
-    writeFileSync(tokenFile, made.token, { mode: 0o600 });
-  }
   const file = join(folder, 'config.json');
   const wanted = {
     kind: 'machine',
@@ -167,7 +158,8 @@ async function agent(server: Server, client: Client, signal: AbortSignal): Promi
     labels: {},
     serverUrl: `https://127.0.0.1:${config.port}`,
     caSha256: await caSha256(paths.ca),
-    tokenFile,
+    // Made by the API on its first start; of no use once joined.
+    tokenFile: join(paths.home, 'machine.token'),
     stateDir: folder,
     runDir: join(folder, 'run'),
     artifactsDir: join(config.cache, 'artifacts'),
@@ -193,7 +185,7 @@ export function connectedNow(host: Host, server: Server): boolean {
 }
 
 async function machineConnected(client: Client, server: Server): Promise<boolean> {
-  const hosts = await client.all<Host>('/v1/hosts');
+  const hosts = await client.all<Host>('/v1/hosts', { kind: 'machine' });
   return hosts.some(
     (host) => host.spec.kind === 'machine' && host.name === hostname() && connectedNow(host, server),
   );
