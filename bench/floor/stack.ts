@@ -32,6 +32,7 @@ export function contextOf(
       labels: {},
       facts: {
         agentVersion: '0',
+        agentPid: process.pid,
         hostname: hostName,
         address,
         os: 'linux',

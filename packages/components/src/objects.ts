@@ -30,8 +30,27 @@ function kubeletRights(): KubernetesObject[] {
   return [binding('rancher:kube-apiserver-to-kubelet', 'system:kubelet-api-admin', user(kubeletClientUser))];
 }
 
+/** The role `view` (no secrets), and to read those cluster-wide objects that it leaves out. */
 function readOnlyRights(): KubernetesObject[] {
-  return [binding(readOnlyGroup, 'view', { kind: 'Group', name: readOnlyGroup, apiGroup: rbac })];
+  const group = { kind: 'Group', name: readOnlyGroup, apiGroup: rbac };
+  const read = ['get', 'list', 'watch'];
+  const role: KubernetesObject = {
+    apiVersion: `${rbac}/v1`,
+    kind: 'ClusterRole',
+    metadata: { name: readOnlyGroup, labels },
+    rules: [
+      { apiGroups: [''], resources: ['nodes', 'namespaces', 'persistentvolumes'], verbs: read },
+      { apiGroups: ['storage.k8s.io'], resources: ['storageclasses', 'csidrivers', 'csinodes'], verbs: read },
+      { apiGroups: ['networking.k8s.io'], resources: ['ingressclasses'], verbs: read },
+      { apiGroups: ['scheduling.k8s.io'], resources: ['priorityclasses'], verbs: read },
+      { apiGroups: ['apiextensions.k8s.io'], resources: ['customresourcedefinitions'], verbs: read },
+    ],
+  };
+  return [
+    role,
+    binding(readOnlyGroup, readOnlyGroup, group),
+    binding(`${readOnlyGroup}:view`, 'view', group),
+  ];
 }
 
 function dnsRights(): KubernetesObject[] {

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { coredns } from './coredns/index.ts';
+import { etcd } from './etcd/index.ts';
+import { kubeApiserver } from './kube-apiserver/index.ts';
+import { kubeControllerManager } from './kube-controller-manager/index.ts';
+import { kubeProxy } from './kube-proxy/index.ts';
+import { kubeScheduler } from './kube-scheduler/index.ts';
+import { kubelet } from './kubelet/index.ts';
+import { bareFacts, contextOf } from './testing.ts';
+
+const here = { name: 'node-1', address: bareFacts.address };
+const others = [
+  { name: 'node-2', address: '10.0.0.12' },
+  { name: 'node-3', address: '10.0.0.13' },
+];
+const file = (spec: { files: { path: string; content: string }[] }, name: string) =>
+  spec.files.find((f) => f.path.endsWith(`/${name}`))?.content ?? '';
+
+describe('on one control plane host', () => {
+  const ctx = contextOf(bareFacts);
+
+  it('nobody waits for the lease of a predecessor', () => {
+    expect(kubeControllerManager.spec(ctx).command).toContain('--leader-elect=false');
+    expect(parse(file(kubeScheduler.spec(ctx), 'config.yaml')).leaderElection).toEqual({
+      leaderElect: false,
+    });
+  });
+});
+
+describe('on three control plane hosts', () => {
+  const ctx = contextOf(bareFacts, { etcd: [here, ...others], apiServers: [here, ...others] });
+
+  it('controllers and schedulers elect a leader', () => {
+    expect(kubeControllerManager.spec(ctx).command).toContain('--leader-elect=true');
+    expect(parse(file(kubeScheduler.spec(ctx), 'config.yaml')).leaderElection).toEqual({ leaderElect: true });
+  });
+
+  it('etcd knows all members', () => {
+    expect(etcd.spec(ctx).command).toContain(
+      '--initial-cluster=node-1=https://10.0.0.11:2380,node-2=https://10.0.0.12:2380,node-3=https://10.0.0.13:2380',
+    );
+  });
+
+  it('the API server uses the member beside it', () => {
+    expect(kubeApiserver.spec(ctx).command).toContain('--etcd-servers=https://127.0.0.1:2379');
+  });
+});
+
+describe('away from the control plane', () => {
+  const ctx = contextOf(bareFacts, { etcd: others, apiServers: others });
+
+  it.each([kubelet, kubeProxy, coredns])('$name dials an API server of another host', (component) => {
+    const kubeconfig = parse(file(component.spec(ctx), 'kubeconfig'));
+    expect(kubeconfig.clusters[0].cluster.server).toBe('https://10.0.0.12:6443');
+  });
+
+  it('an API server without etcd beside it knows all members', () => {
+    expect(kubeApiserver.spec(ctx).command).toContain(
+      '--etcd-servers=https://10.0.0.12:2379,https://10.0.0.13:2379',
+    );
+  });
+});
+
+describe('kube-proxy', () => {
+  it.each([
+    [true, 'nftables'],
+    [false, 'iptables'],
+  ])('with nftables %s uses %s', (nftables, mode) => {
+    const spec = kubeProxy.spec(contextOf({ ...bareFacts, nftables }));
+    expect(parse(file(spec, 'config.yaml'))).toMatchObject({ mode, conntrack: { maxPerCore: 0, min: 0 } });
+  });
+});
+
+describe('CoreDNS', () => {
+  const corefile = (nameservers?: string[]) => {
+    const { nameservers: _, ...facts } = bareFacts;
+    return file(
+      coredns.spec(contextOf(nameservers === undefined ? facts : { ...facts, nameservers })),
+      'Corefile',
+    );
+  };
+
+  it('asks the host’s servers, never itself', () => {
+    expect(corefile(['10.0.0.2', '192.0.0.53', '10.43.0.10', '10.0.0.3'])).toContain(
+      'forward . 10.0.0.2 10.0.0.3 {',
+    );
+  });
+
+  it.each([[undefined], [[]], [['192.0.0.53']]])(
+    'with the servers %j answers SERVFAIL at once',
+    (servers) => {
+      expect(corefile(servers)).not.toContain('forward');
+      expect(corefile(servers)).toContain('rcode SERVFAIL');
+    },
+  );
+});
