@@ -13,6 +13,7 @@ export { type Recorded, recordInventory } from './inventory.ts';
 export { type OperationKind, operationSteps } from './operations.ts';
 export { type PreviewChange, previewPlan } from './preview.ts';
 export { prune } from './prune.ts';
+export { isWiping } from './removal.ts';
 export { runtimeLabel } from './simulated.ts';
 export { SpecCache } from './specs.ts';
 export { sweep } from './sweep.ts';

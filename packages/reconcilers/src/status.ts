@@ -51,7 +51,7 @@ export const readiness = [
 /** The status that follows from the world, with `target` as the plan in force. */
 export function statusOf(world: World, target: Plan | null, planned: PlannerResult, now: Date): StatusChange {
   const { environment } = world;
-  const seen = new Map(world.instances.map((i) => [i.id, i]));
+  const seen = seenInstances(world, planned.plan);
   const healths = servicesHealth(world, target, seen);
   const services = [...healths].map(([id, health]) => ({ id, health }));
   const health = aggregateHealth([...healths.values()]);
@@ -83,6 +83,17 @@ export function statusOf(world: World, target: Plan | null, planned: PlannerResu
     operations: operations.changed,
     events: [...eventsOf(world, status, now), ...operations.events],
   };
+}
+
+/** Rows by id; an instance planned just now has the log of the one that it replaces. */
+function seenInstances(world: World, made: Plan | null): Map<string, InstanceRow> {
+  const seen = new Map(world.instances.map((i) => [i.id, i]));
+  for (const { replaces, instanceId } of made?.actions ?? []) {
+    const old = replaces === undefined ? undefined : seen.get(replaces);
+    if (old === undefined) continue;
+    seen.set(instanceId, { ...old, id: instanceId, state: 'pending', health: 'initializing', message: null });
+  }
+  return seen;
 }
 
 /**

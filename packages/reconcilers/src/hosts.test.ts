@@ -1,0 +1,67 @@
+import { newId } from '@rancher/domain';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { reconcileEnvironment } from './environment.ts';
+import { recordDisconnect, recordLocalHosts } from './hosts.ts';
+import { Lab } from './lab.ts';
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await Lab.open();
+}, 60_000);
+afterAll(() => lab?.close());
+
+async function localHost(): Promise<{ environmentId: string; machineId: string; hostId: string }> {
+  const environmentId = await lab.environment(1);
+  const machineId = newId('host');
+  await lab.prisma.host.create({
+    data: { id: machineId, name: `machine-${machineId}`, kind: 'machine', state: 'active' },
+  });
+  const [agent] = await lab.agentsOf(environmentId);
+  await lab.prisma.host.update({ where: { id: agent!.id }, data: { kind: 'local', machineId } });
+  return { environmentId, machineId, hostId: agent!.id };
+}
+
+it('a local host that cannot be made says why, in its condition and in the operation', async () => {
+  const { environmentId, machineId, hostId } = await localHost();
+  const failed = [{ hostId, state: 'failed' as const, message: 'no space left on device' }];
+  expect(await recordLocalHosts(lab.prisma, machineId, failed)).toEqual({ environmentIds: [environmentId] });
+  expect(await recordLocalHosts(lab.prisma, machineId, failed)).toEqual({ environmentIds: [] });
+  const host = await lab.prisma.host.findUniqueOrThrow({ where: { id: hostId } });
+  expect(host.conditions).toContainEqual(
+    expect.objectContaining({ type: 'Ready', reason: 'LocalHostFailed', message: 'no space left on device' }),
+  );
+  const running = [{ hostId, state: 'running' as const }];
+  expect(await recordLocalHosts(lab.prisma, machineId, running)).toEqual({ environmentIds: [environmentId] });
+});
+
+it('a local host is gone when its machine does not list it any more, and not before it is to go', async () => {
+  const { environmentId, machineId, hostId } = await localHost();
+  await recordLocalHosts(lab.prisma, machineId, []);
+  const state = async () => (await lab.prisma.host.findUniqueOrThrow({ where: { id: hostId } })).state;
+  expect(await state()).toBe('registering');
+  await lab.prisma.environment.update({
+    where: { id: environmentId },
+    data: { desiredState: 'removed', generation: 2 },
+  });
+  await reconcileEnvironment(lab.context, environmentId);
+  expect(await state()).toBe('removing');
+  await recordLocalHosts(lab.prisma, machineId, [{ hostId, state: 'removing' }]);
+  expect(await state()).toBe('removing');
+  expect(await recordLocalHosts(lab.prisma, machineId, [])).toEqual({ environmentIds: [environmentId] });
+  expect(await state()).toBe('removed');
+  await reconcileEnvironment(lab.context, environmentId);
+  expect(await lab.row(environmentId)).toMatchObject({ state: 'removed' });
+});
+
+it('an older connection that closes does not disconnect the newer one', async () => {
+  const environmentId = await lab.environment(1);
+  const [agent] = await lab.agentsOf(environmentId);
+  await agent!.connect();
+  await agent!.connect();
+  const connectedTo = async () =>
+    (await lab.prisma.host.findUniqueOrThrow({ where: { id: agent!.id } })).connectedTo;
+  await recordDisconnect(lab.prisma, { hostId: agent!.id, connectionId: '1' });
+  expect(await connectedTo()).toBe('api');
+  await recordDisconnect(lab.prisma, { hostId: agent!.id, connectionId: '2' });
+  expect(await connectedTo()).toBeNull();
+});

@@ -1,0 +1,133 @@
+import type { ObservedInstance } from '@rancher/domain';
+import { expect, it } from 'vitest';
+import { type Before, inventoryChanges } from './inventory-changes.ts';
+
+const now = new Date('2026-01-01T00:10:00Z');
+const at = (seconds: number) => new Date(now.getTime() + seconds * 1000);
+const host = { id: 'host_1', name: 'host-1' };
+
+const row: Before = {
+  id: 'ins_1',
+  environmentId: 'env_1',
+  service: 'kubelet',
+  state: 'running',
+  health: 'healthy',
+  pid: 7,
+  restarts: 0,
+  message: null,
+  reason: 'kubelet runs on every host',
+  startedAt: at(-60),
+  healthyAt: at(-59),
+  exitedAt: null,
+  createdAt: at(-61),
+  certificates: [],
+  replaces: null,
+  replacedExitedAt: null,
+};
+const seen: ObservedInstance = {
+  id: 'ins_1',
+  service: 'kubelet',
+  specHash: 'h',
+  state: 'running',
+  health: 'healthy',
+  pid: 7,
+  startedAt: at(-60).toISOString(),
+  healthyAt: at(-59).toISOString(),
+  restarts: 0,
+  certificates: [],
+};
+
+function told(before: Partial<Before>, after: Partial<ObservedInstance>) {
+  const { events, reconcile, rows } = inventoryChanges(
+    host,
+    [{ ...row, ...before }],
+    [{ ...seen, ...after }],
+    now,
+  );
+  return { told: events.map((e) => `${e.reason}: ${e.message}`), reconcile, written: rows.length };
+}
+
+const fresh: Partial<Before> = { state: 'starting', health: 'initializing', healthyAt: null };
+
+it.each<[string, Partial<Before>, Partial<ObservedInstance>, string[], boolean]>([
+  ['the same', {}, {}, [], false],
+  [
+    'only started',
+    { ...fresh, state: 'pending', pid: null, startedAt: null },
+    { state: 'starting', health: 'initializing' },
+    [],
+    false,
+  ],
+  [
+    'healthy at first',
+    fresh,
+    {},
+    ['InstanceHealthy: kubelet on host-1 is healthy, 1 s after its start'],
+    true,
+  ],
+  [
+    'healthy in place of one that exited',
+    {
+      ...fresh,
+      replaces: 'ins_0',
+      replacedExitedAt: at(-59.41),
+      reason: 'kubelet on host-1 exited (code 1)',
+    },
+    {},
+    ['InstanceReplaced: kubelet on host-1 exited (code 1); replaced in 0.41 s'],
+    true,
+  ],
+  [
+    'healthy in place of one that was frozen',
+    { ...fresh, replaces: 'ins_0', createdAt: at(-2), reason: 'kubelet on host-1 is unhealthy: no answer' },
+    {},
+    ['InstanceReplaced: kubelet on host-1 is unhealthy: no answer; replaced in 2 s'],
+    true,
+  ],
+  [
+    'unhealthy',
+    {},
+    { health: 'unhealthy', message: 'no answer' },
+    ['InstanceUnhealthy: kubelet on host-1 is unhealthy: no answer'],
+    true,
+  ],
+  [
+    'healthy again',
+    { health: 'unhealthy' },
+    {},
+    ['InstanceHealthy: kubelet on host-1 is healthy again'],
+    true,
+  ],
+  ['seen again', { state: 'unknown', health: 'unknown' }, {}, [], true],
+  [
+    'exited',
+    {},
+    { state: 'exited', health: 'unhealthy', exit: { code: 3, signal: null }, exitedAt: now.toISOString() },
+    ['InstanceExited: kubelet on host-1 exited (code 3) after 1 min'],
+    true,
+  ],
+  [
+    'started again by its agent',
+    {},
+    { restarts: 2 },
+    [
+      'InstanceRestartedByAgent: kubelet on host-1 exited and was started again 2 times by its agent, which had no answer from the server',
+    ],
+    false,
+  ],
+  ['on its way out', { state: 'stopping' }, { state: 'exited', health: 'unhealthy' }, [], true],
+])('%s', (_name, before, after, events, reconcile) => {
+  expect(told(before, after)).toMatchObject({ told: events, reconcile });
+});
+
+it('takes what the plan left out for removed once it is not listed, and nothing else', () => {
+  const before = [
+    { ...row, state: 'stopping' as const },
+    { ...row, id: 'ins_2' },
+  ];
+  expect(inventoryChanges(host, before, [], now)).toMatchObject({
+    removed: ['ins_1'],
+    rows: [],
+    reconcile: true,
+  });
+});
