@@ -32,7 +32,6 @@ export function contextOf(
       labels: {},
       facts: {
         agentVersion: '0',
-        agentPid: process.pid,
         hostname: hostName,
         address,
         os: 'linux',

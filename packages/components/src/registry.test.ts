@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { ComponentContext } from './component.ts';
 import { artifactsOf, components } from './registry.ts';
 import { resolveSecretFile, secretDefinitions } from './secrets.ts';
+import { yaml } from './shared/yaml.ts';
 import { bareFacts, contextOf, modernFacts } from './testing.ts';
 import { supportedVersions } from './versions.ts';
 
@@ -94,7 +95,7 @@ describe.each(contexts)('the system stack (%s)', (_name, ctx) => {
       files: files.filter((f) => !f.path.endsWith('.b64')),
     }));
     const name = `${ctx.environment.kubernetesVersion}-${ctx.host.facts.cgroupDriver}`;
-    await expect(`${JSON.stringify(reviewed, null, 2)}\n`).toMatchFileSnapshot(`./reviewed/${name}.json`);
+    await expect(yaml(reviewed)).toMatchFileSnapshot(`./reviewed/${name}.yaml`);
   });
 });
 
