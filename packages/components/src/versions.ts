@@ -43,9 +43,3 @@ export function companionsOf(kubernetesVersion: string): Companions {
   }
   return found;
 }
-
-/** Whether a version is this minor or a later one: how a room tells versions apart. */
-export function atLeast(kubernetesVersion: string, major: number, minor: number): boolean {
-  const [a = 0, b = 0] = kubernetesVersion.split('.').map(Number);
-  return a > major || (a === major && b >= minor);
-}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cidrContains, cidrSize, overlaps, nthAddress, parseCidr } from './cidr.ts';
+import { cidrContains, cidrSize, nthAddress, overlaps, parseCidr } from './cidr.ts';
 
 describe('parseCidr', () => {
   it.each([
