@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { AjvCompiler } from '@fastify/ajv-compiler';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { DomainError } from '@rancher/domain';
-import fastify, { type FastifyBaseLogger } from 'fastify';
+import fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { App, Context } from './context.ts';
 import { componentSchemas } from './http/components.ts';
 import { authentication } from './plugins/app/authentication.ts';
@@ -17,7 +17,7 @@ import { routes } from './routes/index.ts';
 export async function createApp(context: Context): Promise<App> {
   const app = fastify({
     loggerInstance: context.logger as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => `req_${randomBytes(8).toString('hex')}`,
     bodyLimit: 1024 * 1024,
     routerOptions: { maxParamLength: 256 },
@@ -34,7 +34,7 @@ export async function createApp(context: Context): Promise<App> {
   await helmetPlugin(app);
   await openapi(app);
   await app.register(async (scope) => routes(scope as unknown as App, context));
-  await docs(app);
+  docs(app);
   await app.ready();
   return app;
 }

@@ -85,9 +85,10 @@ export function createAuthenticator(prisma: PrismaClient, now: () => number = Da
     async host(authorization) {
       const row = await prisma.host.findUnique({
         where: { credentialHash: hashSecret(bearer(authorization)) },
-        select: { id: true, environmentId: true, state: true },
+        select: { id: true, environmentId: true, removedAt: true },
       });
-      if (row === null) throw new DomainError('unauthenticated', "The host's credential is unknown.");
+      if (row === null || row.removedAt !== null)
+        throw new DomainError('unauthenticated', "The host's credential is unknown.");
       return { kind: 'host', id: row.id, environmentId: row.environmentId };
     },
     forget(keyId) {

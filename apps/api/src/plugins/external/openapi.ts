@@ -1,5 +1,5 @@
 import swagger from '@fastify/swagger';
-import apiReference from '@scalar/fastify-api-reference';
+import fastify, { type FastifyInstance } from 'fastify';
 import type { App } from '../../context.ts';
 
 /** The OpenAPI document, made from the routes' schemas. Registered before them. */
@@ -41,18 +41,37 @@ const tags = [
   { name: 'server', description: 'The server itself' },
 ];
 
-/** The document at /openapi.json and a page to browse it at /docs; both are public, as they say nothing of this server. */
-export async function docs(app: App): Promise<void> {
-  app.get('/openapi.json', { schema: { hide: true }, config: { auth: 'public' } }, async (_request, reply) =>
-    reply.type('application/json').send(JSON.stringify(app.swagger())),
+/** The document at /openapi.json and a page to browse it at /docs: both public, as they say nothing of this server. */
+export function docs(app: App): void {
+  let document: string | undefined;
+  app.get(
+    '/openapi.json',
+    { schema: { hide: true }, config: { auth: 'public' } },
+    async (_request, reply) => {
+      document ??= JSON.stringify(app.swagger());
+      return reply.type('application/json').send(document);
+    },
   );
-  await app.register(async (scope) => {
-    scope.addHook('onRoute', (route) => {
-      route.config = { ...route.config, auth: 'public' };
+  let page: Promise<FastifyInstance> | undefined;
+  for (const url of ['/docs', '/docs/', '/docs/js/scalar.js']) {
+    app.get(url, { schema: { hide: true }, config: { auth: 'public' } }, async (_request, reply) => {
+      page ??= openPage();
+      const answer = await (await page).inject({ url: url === '/docs' ? '/docs/' : url });
+      return reply
+        .code(answer.statusCode)
+        .type(String(answer.headers['content-type']))
+        .send(answer.rawPayload);
     });
-    await scope.register(apiReference, {
-      routePrefix: '/docs',
-      configuration: { url: '/openapi.json', telemetry: false, withDefaultFonts: false },
-    });
+  }
+}
+
+/** Scalar's page carries 5 MB of script, so it is loaded when someone asks for it, into an app of its own. */
+async function openPage(): Promise<FastifyInstance> {
+  const { default: apiReference } = await import('@scalar/fastify-api-reference');
+  const page = fastify();
+  await page.register(apiReference, {
+    routePrefix: '/docs',
+    configuration: { url: '/openapi.json', telemetry: false, withDefaultFonts: false },
   });
+  return page;
 }

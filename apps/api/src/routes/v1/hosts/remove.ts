@@ -62,8 +62,8 @@ async function removeMachine({ prisma, agents }: Context, host: Host): Promise<v
     data: {
       desiredState: 'removed',
       state: 'removed',
+      // Its credential stays known, so that it can be told when it comes back.
       removedAt: new Date(),
-      credentialHash: null,
       resourceVersion: { increment: 1 },
     },
   });
