@@ -1,6 +1,7 @@
 import { channels } from '@rancher/contracts';
 import { type PrismaClient, recordEvents } from '@rancher/db';
 import type { EventInput, Plan, PlanAction } from '@rancher/domain';
+import { retention } from './prune.ts';
 import type { Render } from './specs.ts';
 import type { World } from './world.ts';
 
@@ -39,6 +40,10 @@ export async function recordPlan(
       SELECT ${plan.id}, s."id", ${plan.generation}::int, ${plan.parentId}, ${JSON.stringify(plan.instances)}::jsonb,
         ${JSON.stringify(plan.actions)}::jsonb, ${JSON.stringify(plan.failures)}::jsonb, ${plan.createdAt}::timestamptz
       FROM swapped s
+    ), old AS (
+      -- The pruning by the clock would come late where failures come often.
+      DELETE FROM "Plan" p USING swapped s
+      WHERE p."environmentId" = s."id" AND p."generation" < ${plan.generation - retention.plansPerEnvironment}::int
     ), specs AS (
       INSERT INTO "InstanceSpec" ("hash", "spec")
       SELECT r."hash", r."spec" FROM swapped, jsonb_to_recordset(${JSON.stringify(specs)}::jsonb) AS r("hash" text, "spec" jsonb)
