@@ -1,0 +1,84 @@
+import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { arch, availableParallelism, hostname, networkInterfaces, release, totalmem } from 'node:os';
+import type { HostFacts } from '@rancher/domain';
+import { cgroupHierarchies } from '@rancher/runtimes';
+import type { AgentConfig } from './config.ts';
+import { readIfPresent } from './files.ts';
+
+export const agentVersion = '0.1.0';
+const capSysResource = 24n;
+const programFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+/** What this host is, as the server is told on joining and on each connection. */
+export function gatherFacts(config: AgentConfig): HostFacts {
+  const disk = statfsSync(config.stateDir);
+  const local = config.kind === 'local';
+  return {
+    agentVersion,
+    agentPid: process.pid,
+    hostname: local ? config.name : hostname(),
+    address: config.address ?? defaultAddress(),
+    os: osName(readIfPresent('/etc/os-release') ?? ''),
+    arch: arch() === 'arm64' ? 'arm64' : 'amd64',
+    kernel: release(),
+    cores: availableParallelism(),
+    memoryBytes: totalmem(),
+    diskBytes: disk.blocks * disk.bsize,
+    diskFreeBytes: disk.bavail * disk.bsize,
+    cgroupVersion: cgroupHierarchies().version,
+    // Several kubelets of one machine cannot share systemd's slices.
+    cgroupDriver: !local && existsSync('/run/systemd/system') ? 'systemd' : 'cgroupfs',
+    cgroupRoot: config.cgroup,
+    nftables: hasProgram('nft'),
+    iptables: hasProgram('iptables'),
+    sysResource: hasCapability(capSysResource),
+    nameservers: nameservers(),
+    localHosts: config.localHosts !== undefined,
+  };
+}
+
+/** Value of PRETTY_NAME in os-release(5). */
+export function osName(osRelease: string): string {
+  return /^PRETTY_NAME="?(.*?)"?$/m.exec(osRelease)?.[1] ?? 'Linux';
+}
+
+/** Name servers of a resolv.conf(5) that can be reached from another network namespace. */
+export function parseNameservers(resolvConf: string): string[] {
+  return [...resolvConf.matchAll(/^nameserver\s+(\S+)/gm)]
+    .map((match) => match[1]!)
+    .filter((address) => !address.startsWith('127.') && address !== '::1');
+}
+
+/** The real ones, where resolv.conf names a stub on this machine's loopback. */
+export function nameservers(): string[] {
+  const files = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf', '/run/NetworkManager/resolv.conf'];
+  for (const file of files) {
+    const found = parseNameservers(readIfPresent(file) ?? '');
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+/** Name of the interface of the IPv4 default route, out of /proc/net/route. */
+export function defaultInterface(routes: string): string | undefined {
+  return routes
+    .split('\n')
+    .map((line) => line.split('\t'))
+    .find(([, destination, , flags]) => destination === '00000000' && (Number(`0x${flags}`) & 1) === 1)?.[0];
+}
+
+function defaultAddress(): string {
+  const name = defaultInterface(readIfPresent('/proc/net/route') ?? '');
+  const interfaces = networkInterfaces();
+  const candidates = name === undefined ? Object.values(interfaces).flat() : (interfaces[name] ?? []);
+  return candidates.find((a) => a?.family === 'IPv4' && !a.internal)?.address ?? '127.0.0.1';
+}
+
+export function hasProgram(name: string): boolean {
+  return programFolders.some((folder) => existsSync(`${folder}/${name}`));
+}
+
+function hasCapability(bit: bigint): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  return ((BigInt(`0x${effective}`) >> bit) & 1n) === 1n;
+}

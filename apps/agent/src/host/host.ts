@@ -1,0 +1,264 @@
+import { agentTimings, type Slice, type SliceInstance } from '@rancher/contracts';
+import type { InstanceSpec, Inventory } from '@rancher/domain';
+import { type Runtime, tailLog } from '@rancher/runtimes';
+import { describe } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Preparer } from '../prepare/prepare.ts';
+import { endProcesses } from './end-processes.ts';
+import { Instance, type InstanceContext } from './instance.ts';
+import type { StateDir } from './state-dir.ts';
+import { stopOrder } from './stop-order.ts';
+import { Waiters } from './waiters.ts';
+
+const sweepMs = 1000;
+const podGraceMs = 5000;
+const renewMs = 3_600_000;
+
+export interface HostParts {
+  runtime: Runtime;
+  preparer: Preparer;
+  state: StateDir;
+  log: Log;
+  cgroup: string | undefined;
+  /** False for simulated hosts: nothing is probed. */
+  watches: boolean;
+  /** Whether a server answers; without one the agent restarts what fails by itself. */
+  connected: () => boolean;
+  /** When it was last connected (ms since the epoch); 0 = never. */
+  connectedAt: () => number;
+  /** Something of the inventory is different. */
+  changed: () => void;
+}
+
+/** Makes one host match the slice of the plan it was given last, and knows what runs. */
+export class Host {
+  readonly #parts: HostParts;
+  readonly #waiters = new Waiters();
+  readonly #instances = new Map<string, Instance>();
+  readonly #specs = new Map<string, InstanceSpec>();
+  readonly #timers: NodeJS.Timeout[];
+  #healthyAt: Record<string, string>;
+  #slice: Slice | undefined;
+  #poweringOff = false;
+
+  constructor(parts: HostParts) {
+    this.#parts = parts;
+    this.#healthyAt = parts.state.healthyAt;
+    this.#timers = [
+      setInterval(() => this.#sweep(), sweepMs),
+      setInterval(() => void this.#renewCertificates(), renewMs),
+    ];
+  }
+
+  get generation(): number {
+    return this.#slice?.generation ?? 0;
+  }
+
+  get slice(): Slice | undefined {
+    return this.#slice;
+  }
+
+  inventory(): Inventory {
+    return { generation: this.generation, instances: [...this.#instances.values()].map((i) => i.observed()) };
+  }
+
+  /** Goes on with the last slice after the agent or the host was started again: adopts what runs, starts what does not. */
+  async resume(): Promise<void> {
+    const slice = this.#parts.state.slice;
+    if (slice !== undefined) {
+      this.#remember(slice);
+      for (const entry of slice.instances) this.#add(entry);
+      for (const instance of this.#instances.values()) {
+        if (await instance.adopt()) continue;
+        // One that was healthy before ran when the host went down; another was still to be started.
+        if (this.#healthyAt[instance.id] !== undefined) instance.countRestart('started again with its host');
+        void instance.bringUp();
+      }
+    }
+    await this.#stopStrays();
+  }
+
+  /**
+   * Makes the host match a slice: stops what is not in it, starts what is new, leaves the rest alone.
+   * Returns the generation that was seen before when the slice is older than that, and does nothing then.
+   */
+  apply(slice: Slice): { seen: number } | undefined {
+    if (slice.generation < this.generation) return { seen: this.generation };
+    if (this.#poweringOff) return undefined;
+    this.#remember(slice);
+    const wanted = new Map(slice.instances.map((entry) => [entry.id, entry]));
+    for (const instance of this.#instances.values()) {
+      const entry = wanted.get(instance.id);
+      if (entry !== undefined) instance.entry = entry;
+      else void this.#remove(instance, slice.stops.find((s) => s.instanceId === instance.id)?.graceMs);
+    }
+    for (const entry of slice.instances) {
+      if (!this.#instances.has(entry.id)) void this.#add(entry)?.bringUp();
+    }
+    this.#changed();
+    // Later: what is to start comes first.
+    setImmediate(() => this.#save(slice));
+    return undefined;
+  }
+
+  /** Stops every instance, those that others stand on last. Nothing is started any more. */
+  async powerOff(): Promise<void> {
+    this.#poweringOff = true;
+    for (const layer of stopOrder([...this.#instances.values()].map((i) => i.entry))) {
+      await Promise.all(
+        layer.map((id) => {
+          const instance = this.#instances.get(id);
+          return instance && this.#powerOff(instance);
+        }),
+      );
+    }
+    this.close();
+  }
+
+  logTail(service: string, lines: number): string[] {
+    const instance = [...this.#instances.values()].find((i) => i.service === service);
+    if (instance === undefined) throw new Error(`no service ${service} on this host`);
+    return tailLog(instance.logFile, Math.min(Math.max(lines, 0), 1000));
+  }
+
+  close(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  #add(entry: SliceInstance): Instance | undefined {
+    const spec = this.#specs.get(entry.specHash);
+    if (spec === undefined) {
+      // The server sends a spec once for each connection; a new connection brings it again.
+      this.#parts.log.error('no spec', { instance: entry.id, specHash: entry.specHash });
+      return undefined;
+    }
+    const instance = new Instance(entry, spec, this.#context());
+    this.#instances.set(entry.id, instance);
+    return instance;
+  }
+
+  async #remove(instance: Instance, graceMs: number | undefined): Promise<void> {
+    await instance.stop(graceMs ?? instance.spec.stop.graceMs);
+    this.#instances.delete(instance.id);
+    this.#changed();
+  }
+
+  /** Kubelet leaves its pods running when it stops, and nobody else ends them. */
+  async #powerOff(instance: Instance): Promise<void> {
+    await this.#remove(instance, undefined);
+    const { cgroup } = this.#parts;
+    if (cgroup === undefined) return;
+    const ends = instance.spec.cgroups.map((sub) =>
+      endProcesses(`${cgroup}/${sub}`, { graceMs: podGraceMs }),
+    );
+    await Promise.all(ends).catch((error) => this.#parts.log.warn('pods', { error: describe(error) }));
+  }
+
+  #context(): InstanceContext {
+    const { runtime, preparer, log, cgroup, watches } = this.#parts;
+    return {
+      runtime,
+      preparer,
+      log,
+      cgroup,
+      watches,
+      changed: () => this.#changed(),
+      connectedAt: this.#parts.connectedAt,
+      until: (condition, signal) => this.#waiters.until(condition, signal),
+      isHealthy: (id) => this.#instances.get(id)?.healthy ?? true,
+      isFree: (service, id) =>
+        [...this.#instances.values()].every((i) => i.service !== service || i.id === id || !i.hasProcess),
+      healthySince: (id) => this.#healthyAt[id],
+      noteHealthy: (id, at) => this.#noteHealthy(id, at),
+    };
+  }
+
+  #changed(): void {
+    this.#waiters.look();
+    this.#parts.changed();
+    if (!this.#parts.connected()) setImmediate(() => this.#restartAbandoned());
+  }
+
+  #sweep(): void {
+    for (const instance of this.#instances.values()) instance.look();
+    this.#restartAbandoned();
+  }
+
+  /** Restarts what failed and nobody replaces. */
+  #restartAbandoned(): void {
+    if (this.#poweringOff) return;
+    for (const instance of this.#instances.values()) {
+      if (instance.failingSince === 0) continue;
+      const forMs = Date.now() - instance.failingSince;
+      const connected = this.#parts.connected();
+      const patience = agentTimings.autonomyAfterSeconds * 1000;
+      // With a server, only an exit that it does not see to: whether to replace what is unhealthy is its decision.
+      if (connected && (instance.hasProcess || forMs < patience)) continue;
+      if (!connected && instance.hasProcess && forMs < patience) continue;
+      if (forMs < instance.backoff) continue;
+      const why = connected ? `the server did not replace it in ${patience / 1000} s` : 'no server answers';
+      void instance.restart(why);
+    }
+  }
+
+  async #renewCertificates(): Promise<void> {
+    for (const instance of this.#instances.values()) {
+      await instance.renewCertificates().catch((error) =>
+        this.#parts.log.warn('certificates are not renewed', {
+          service: instance.service,
+          error: describe(error),
+        }),
+      );
+    }
+  }
+
+  /** What runs although no plan that is known here wants it: left by a crash between a stop and its record. */
+  async #stopStrays(): Promise<void> {
+    const { runtime, log } = this.#parts;
+    for (const id of await runtime.recorded()) {
+      if (this.#instances.has(id)) continue;
+      const run = await runtime.adopt(id, '/dev/null');
+      if (run !== undefined && run !== 'exited') {
+        log.warn('stopping a stray', { instance: id, pid: run.pid });
+        await run.stop('SIGTERM', 5000);
+      }
+      await runtime.forget(id);
+    }
+  }
+
+  #remember(slice: Slice): void {
+    this.#slice = slice;
+    for (const [hash, spec] of Object.entries(slice.specs)) this.#specs.set(hash, spec);
+    const used = new Set(slice.instances.map((i) => i.specHash));
+    for (const instance of this.#instances.values()) used.add(instance.entry.specHash);
+    for (const hash of this.#specs.keys()) if (!used.has(hash)) this.#specs.delete(hash);
+  }
+
+  #save(slice: Slice): void {
+    const specs: Slice['specs'] = {};
+    for (const { specHash } of slice.instances) {
+      const spec = this.#specs.get(specHash);
+      if (spec !== undefined) specs[specHash] = spec;
+    }
+    this.#persist('the slice', () => {
+      this.#parts.state.slice = { ...slice, specs };
+    });
+  }
+
+  #noteHealthy(id: string, at: string): void {
+    const known = Object.entries(this.#healthyAt).filter(([other]) => this.#instances.has(other));
+    this.#healthyAt = { ...Object.fromEntries(known), [id]: at };
+    this.#persist('health', () => {
+      this.#parts.state.healthyAt = this.#healthyAt;
+    });
+  }
+
+  /** What cannot be written, such as on a full disk, must not stop what runs. */
+  #persist(what: string, write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#parts.log.error(`${what} is not saved`, { error: describe(error) });
+    }
+  }
+}

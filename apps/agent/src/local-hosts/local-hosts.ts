@@ -1,0 +1,215 @@
+import { mkdirSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
+import type { AgentRequest, ObservedLocalHost, SliceLocalHost } from '@rancher/contracts';
+import { isAlive, tailLog } from '@rancher/runtimes';
+import type { AgentConfig } from '../config.ts';
+import { describe } from '../errors.ts';
+import { backoffMs } from '../host/backoff.ts';
+import type { Log } from '../log.ts';
+import { ensureBridge, freeAddress } from './bridge.ts';
+import {
+  hasJoined,
+  hostFolder,
+  type Machine,
+  plugIn,
+  powerCut,
+  powerOn,
+  writeAgentConfig,
+  writeToken,
+} from './local-host.ts';
+import { hostsDir } from './names.ts';
+import { type LocalHostRecord, Records } from './records.ts';
+import { run } from './run.ts';
+
+const lookMs = 500;
+/** A host that has not joined by then gets another token: the first may have been spent by an agent that crashed. */
+const newTokenMs = 20_000;
+
+export interface Options {
+  config: AgentConfig;
+  log: Log;
+  ask: <T>(request: AgentRequest) => Promise<T>;
+  changed: () => void;
+  /** The agent's entry point; that of this process when absent. */
+  entry?: string;
+}
+
+interface Life {
+  state: ObservedLocalHost['state'];
+  message?: string;
+  failures: number;
+  retryAt: number;
+  tokenAt: number;
+  /** Something is being done with it. */
+  busy: boolean;
+}
+
+/**
+ * Makes the machine have the local hosts that its slice names: makes those that are missing, makes anew one whose first
+ * process died (its data is kept), removes those that are named no more. Works on without a server.
+ */
+export class LocalHosts {
+  readonly #options: Options;
+  readonly #machine: Machine;
+  readonly #records: Records;
+  readonly #lives = new Map<string, Life>();
+  readonly #timer: NodeJS.Timeout;
+  /** Undefined until it is known what is wanted: nothing is removed before. */
+  #wanted: Map<string, SliceLocalHost> | undefined;
+  #closed = false;
+
+  private constructor(options: Options, machine: Machine) {
+    this.#options = options;
+    this.#machine = machine;
+    this.#records = new Records(machine.home);
+    this.#timer = setInterval(() => this.#look(), lookMs);
+  }
+
+  /** Takes up what runs. @throws Error when the machine cannot have local hosts. */
+  static async open(options: Options): Promise<LocalHosts> {
+    const { config } = options;
+    const { home, subnet } = config.localHosts!;
+    const bridge = await ensureBridge(home, subnet === undefined ? {} : { subnet });
+    const entry = resolve(options.entry ?? process.argv[1]!);
+    // apps/agent/<src or dist>/main.*
+    const app = resolve(entry, '../../../..');
+    const artifactsDir = config.artifactsDir ?? resolve(home, 'artifacts');
+    mkdirSync(artifactsDir, { recursive: true });
+    mkdirSync(hostsDir(home), { recursive: true, mode: 0o711 });
+    const self = new LocalHosts(options, { home, bridge, app, entry: relative(app, entry), artifactsDir });
+    await self.#adopt();
+    return self;
+  }
+
+  apply(wanted: readonly SliceLocalHost[]): void {
+    this.#wanted = new Map(wanted.map((host) => [host.hostId, host]));
+    this.#look();
+  }
+
+  observed(): ObservedLocalHost[] {
+    return [...this.#lives].map(([hostId, { state, message }]) => ({
+      hostId,
+      state,
+      ...(message === undefined ? {} : { message }),
+    }));
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#timer);
+  }
+
+  async #adopt(): Promise<void> {
+    for (const record of this.#records.all()) {
+      const running = record.init !== undefined && isAlive(record.init);
+      this.#lives.set(record.hostId, newLife(running ? 'running' : 'creating'));
+      if (running) await plugIn(this.#machine, record);
+    }
+  }
+
+  /** Does what is due with each host that nothing is being done with. */
+  #look(): void {
+    if (this.#wanted === undefined || this.#closed) return;
+    for (const [hostId, wanted] of this.#wanted) {
+      const life = this.#lives.get(hostId) ?? newLife('creating');
+      this.#lives.set(hostId, life);
+      if (life.busy || Date.now() < life.retryAt) continue;
+      const record = this.#records.get(hostId);
+      if (record?.init === undefined || !isAlive(record.init))
+        this.#do(hostId, life, () => this.#make(wanted, life));
+      else if (!hasJoined(this.#machine.home, record) && Date.now() - life.tokenAt > newTokenMs) {
+        this.#do(hostId, life, () => this.#bringToken(record, life));
+      }
+    }
+    for (const [hostId, life] of this.#lives) {
+      if (this.#wanted.has(hostId) || life.busy || Date.now() < life.retryAt) continue;
+      this.#do(hostId, life, () => this.#remove(hostId, life));
+    }
+  }
+
+  #do(hostId: string, life: Life, action: () => Promise<void>): void {
+    life.busy = true;
+    action()
+      .then(() => {
+        life.failures = 0;
+      })
+      .catch((error) => {
+        life.failures++;
+        life.retryAt = Date.now() + Math.max(500, backoffMs(life.failures));
+        if (life.state !== 'running') life.state = 'failed';
+        life.message = describe(error);
+        this.#options.log.error('local host', { hostId, error: life.message });
+      })
+      .finally(() => {
+        life.busy = false;
+        this.#options.changed();
+        this.#look();
+      });
+  }
+
+  async #make(wanted: SliceLocalHost, life: Life): Promise<void> {
+    const { config, log } = this.#options;
+    const { home } = this.#machine;
+    const earlier = this.#records.get(wanted.hostId);
+    if (earlier?.init !== undefined) {
+      const last = tailLog(`${hostFolder(home, earlier)}/var/log/rancher-init.log`, 3).join('; ');
+      log.warn('the first process of a local host is gone: it is made anew', { host: wanted.name, last });
+    }
+    this.#tell(life, 'creating');
+    const record = earlier ?? (await this.#register(wanted));
+    writeAgentConfig(this.#machine, record, config.serverUrls, config.caSha256);
+    const token = hasJoined(home, record) ? undefined : this.#bringToken(record, life);
+    const init = await powerOn(this.#machine, record).finally(() => token?.catch(() => {}));
+    this.#records.set({ ...record, init });
+    await token;
+    log.info('local host runs', { host: record.name, address: record.address, pid: init.pid });
+    this.#tell(life, 'running');
+  }
+
+  async #register({ hostId, name, environmentId }: SliceLocalHost): Promise<LocalHostRecord> {
+    const { home, bridge } = this.#machine;
+    const others = this.#records.all();
+    const address = freeAddress(
+      bridge.subnet,
+      others.map((r) => r.address),
+    );
+    const folder = others.some((r) => r.folder === name) ? `${name}-${address.split('.').at(-1)}` : name;
+    const record = { hostId, name, environmentId, folder, address };
+    this.#records.set(record);
+    // What is there is of a host that nobody knows any more.
+    await run('rm', ['-rf', hostFolder(home, record)]);
+    return record;
+  }
+
+  async #bringToken(record: LocalHostRecord, life: Life): Promise<void> {
+    life.tokenAt = Date.now();
+    const { token } = await this.#options.ask<{ token: string }>({
+      method: 'localHostToken',
+      hostId: record.hostId,
+    });
+    writeToken(this.#machine.home, record, token);
+  }
+
+  async #remove(hostId: string, life: Life): Promise<void> {
+    const { home } = this.#machine;
+    const record = this.#records.get(hostId);
+    if (record !== undefined) {
+      this.#tell(life, 'removing');
+      await powerCut(home, record);
+      await run('rm', ['-rf', '--one-file-system', hostFolder(home, record)]);
+      this.#records.delete(hostId);
+      this.#options.log.info('local host removed', { host: record.name });
+    }
+    this.#lives.delete(hostId);
+  }
+
+  #tell(life: Life, state: Life['state']): void {
+    life.state = state;
+    delete life.message;
+    this.#options.changed();
+  }
+}
+
+function newLife(state: Life['state']): Life {
+  return { state, failures: 0, retryAt: 0, tokenAt: 0, busy: false };
+}

@@ -1,0 +1,55 @@
+import { parseArgs } from 'node:util';
+import { Agent } from './agent.ts';
+import { type AgentConfig, readConfig } from './config.ts';
+import { describe } from './errors.ts';
+import { markRemoved, wasRemoved, wipeMachine } from './host/removal.ts';
+import { LocalHosts } from './local-hosts/local-hosts.ts';
+import { powerOff } from './local-hosts/power-off.ts';
+import { purgeInstallation } from './local-hosts/purge.ts';
+import { createLog } from './log.ts';
+
+const usage = 'usage: agent [run|down|purge] --config FILE';
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    options: { config: { type: 'string' } },
+    allowPositionals: true,
+  });
+  const [command = 'run'] = positionals;
+  if (values.config === undefined) throw new Error(usage);
+  const config = readConfig(values.config);
+  if (command === 'run') return await run(config);
+  const home = config.localHosts?.home;
+  if (home === undefined) throw new Error(`${values.config}: localHosts is missing: nothing to ${command}`);
+  if (command === 'down') return await powerOff(home);
+  if (command === 'purge') return await purgeInstallation(home);
+  throw new Error(usage);
+}
+
+async function run(config: AgentConfig): Promise<void> {
+  const log = createLog(config.name, config.logFile);
+  if (wasRemoved(config))
+    throw new Error(`this host was removed from its server; it does not join again by itself`);
+  const agent = new Agent(config, {
+    log,
+    ...(config.localHosts === undefined
+      ? {}
+      : { localHosts: (access) => LocalHosts.open({ config, log, ...access }) }),
+    onRemoved: async () => {
+      markRemoved(config);
+      if (config.kind === 'machine') await wipeMachine(config, log);
+    },
+  });
+  // What runs outlives the agent: it only stops looking. A local host that is powered off says so by SIGPWR.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0));
+  process.once('SIGPWR', () => void agent.powerOff());
+  process.on('unhandledRejection', (error) => log.error('unhandled', { error: describe(error) }));
+  log.info('agent started', { pid: process.pid });
+  await agent.run();
+  process.exit(0);
+}
+
+main().catch((error) => {
+  process.stderr.write(`${describe(error)}\n`);
+  process.exit(1);
+});
