@@ -126,7 +126,7 @@ describe('POST /v1/agent/join', () => {
   it('400: an unknown field', async () => {
     const answer = await api.call('POST', '/v1/agent/join', {
       key: null,
-      body: { token: 'x'.repeat(20), role: 'admin' },
+      body: { token: 'x'.repeat(20), name: 'a', labels: {}, facts, role: 'admin' },
     });
     expect(answer.body).toMatchObject({ status: 400, code: 'unknown_field', pointer: '/role' });
   });
@@ -226,11 +226,13 @@ describe('the control socket', () => {
       return body.status.health === 'healthy' && body;
     });
     expect(seen.status).toMatchObject({ state: 'running', pid: 42 });
-    expect((await api.call('GET', `/v1/instances/${id}/log`)).body).toMatchObject({
-      source: 'stored',
-      lines: [],
-    });
-  }, 30_000);
+    const log = await api.call('GET', `/v1/instances/${id}/log?lines=2`);
+    expect(log.body).toMatchObject({ source: 'host', lines: ['etcd 0', 'etcd 1'] });
+    agent.close();
+    await once(agent.socket, 'close');
+    const stored = await api.call('GET', `/v1/instances/${id}/log`);
+    expect(stored.body).toMatchObject({ source: 'stored', lines: [] });
+  });
 
   it('answers pings, and hangs up on what is not of the protocol', async () => {
     const agent = await connected(null);
