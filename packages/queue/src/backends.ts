@@ -62,7 +62,9 @@ function openPostgres(url: string, max: number, onError: (error: Error) => void)
         client.release();
       }
     },
-    close: () => pool.end(),
+    async close() {
+      if (!pool.ending) await pool.end();
+    },
   };
 }
 
@@ -74,17 +76,42 @@ function openRedis(url: string, use: 'produce' | 'consume', onError: (error: Err
     retryStrategy: (times) => Math.min(50 * 2 ** times, 1_000),
     lazyConnect: true,
   });
-  redis.setMaxListeners(0);
+  // Each queue and worker listens for its errors. Not 0 for "any number": BullMQ adds to it.
+  redis.setMaxListeners(100);
   redis.on('error', (error) => onError(error));
   return {
     factory: createRedisBackend as BackendFactory<IQueueBackend, unknown>,
     connection: redis,
     async ready() {
-      if (redis.status === 'wait') await redis.connect();
-      await redis.ping();
+      // What `connect` itself says is only that the connection is closed.
+      let cause: Error | undefined;
+      redis.once('error', (error) => {
+        cause = error;
+      });
+      try {
+        if (redis.status === 'wait') await redis.connect();
+        await redis.ping();
+      } catch (error) {
+        throw cause ?? error;
+      }
     },
     async close() {
       redis.disconnect();
     },
+  };
+}
+
+/** How long the same error is not told again (ms): while a server is away, every connection has one, again and again. */
+const quietMs = 10_000;
+
+/** Tells each error of a connection once in a while, by its message. */
+export function quietly(onError: (error: Error) => void): (error: Error) => void {
+  const told = new Map<string, number>();
+  return (error) => {
+    const now = Date.now();
+    for (const [message, at] of told) if (now - at > quietMs) told.delete(message);
+    if (told.has(error.message)) return;
+    told.set(error.message, now);
+    onError(error);
   };
 }

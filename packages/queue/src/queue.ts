@@ -1,14 +1,14 @@
 import { type JobData, type JobName, jobs } from '@rancher/contracts';
 import { Queue as BullQueue, type JobsOptions } from 'bullmq';
 import { Value } from 'typebox/value';
-import { type Backend, openBackend, type QueueConnection } from './backends.ts';
+import { type Backend, openBackend, type QueueConnection, quietly } from './backends.ts';
 
 export interface Queue {
   /**
-   * Says "look now". While a job of the same id (the catalogue's `deduplicate`) waits, nothing is added; while one runs,
-   * one more is kept for after it. So none starts later than this call and goes by what was true before it.
-   * @param options.delayMs look then, and not instead of now: what is due sooner stays so
-   * @throws Error when the data is not what the catalogue says, or the server is away. Nothing is lost: `sweep` looks too
+   * Says "look now": a run starts after this call. While one waits already, nothing is added; while one is under way, one
+   * more is kept for after it. Runs with the same id (the catalogue's `deduplicate`) never overlap.
+   * @param options.delayMs look then, besides what is asked for sooner or later
+   * @throws Error when the data is not what the catalogue says, or the server is away (nothing is lost: `sweep` looks too)
    */
   enqueue<N extends JobName>(name: N, data: JobData<N>, options?: { delayMs?: number }): Promise<void>;
   close(): Promise<void>;
@@ -27,12 +27,15 @@ const retention: JobsOptions = {
 /** BullMQ keeps a stream of what it did; we do not read it. */
 const streams = { events: { maxLen: 100 } };
 
-/** Opens the sending end of the queues: one for each job of the catalogue. Connects on first use. */
+/**
+ * Opens the sending end of the queues: one for each job of the catalogue. Connects on first use.
+ * @param onError takes errors of the connection, the same one at most every ten seconds
+ */
 export function createQueue(connection: QueueConnection, onError: (error: Error) => void = () => {}): Queue {
   let closed = false;
-  const report = (error: Error): void => {
+  const report = quietly((error) => {
     if (!closed) onError(error);
-  };
+  });
   const backend = openBackend(connection, 'produce', 2, report);
   const queues = openQueues(backend, report);
   return {
