@@ -1,4 +1,4 @@
-import { SimulatedRuntime } from '@rancher/runtimes';
+import type { SimulatedRuntime } from '@rancher/runtimes';
 import { Agent } from './agent.ts';
 import { type AgentConfig, parseConfig } from './config.ts';
 import { silentLog } from './log.ts';
@@ -12,15 +12,10 @@ const nothing: Preparer = {
 
 /**
  * An agent that is real on the wire and runs nothing, for tests of the engine at scale: many fit into one process.
- * `fail` ends an instance as a crash would. `config` is what a configuration file holds; its runtime must be `simulated`.
+ * `config` is what a configuration file holds; `runtime` ends an instance as a crash would with its `fail`.
  */
-export function createSimulatedAgent(config: object): {
-  agent: Agent;
-  fail: (instanceId: string) => boolean;
-} {
-  const parsed: AgentConfig = parseConfig(config);
-  const runtime = new SimulatedRuntime(parsed.runtime);
+export function createSimulatedAgent(config: object, runtime: SimulatedRuntime): Agent {
+  const parsed: AgentConfig = parseConfig({ ...config, runtime: runtime.name });
   const labels = { ...parsed.labels, 'io.rancher.host.runtime': 'simulated' };
-  const agent = new Agent({ ...parsed, labels }, { log: silentLog, runtime, preparer: nothing });
-  return { agent, fail: (id) => runtime.fail(id) };
+  return new Agent({ ...parsed, labels }, { log: silentLog, runtime, preparer: nothing });
 }
