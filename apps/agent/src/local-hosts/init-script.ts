@@ -17,31 +17,31 @@ for procs; do echo $$ >"$procs"; done
 echo "$name" >/proc/sys/kernel/hostname
 
 # Mounts of other hosts' namespaces would keep those alive from in here.
-umount --recursive --lazy /run/netns 2>/dev/null || :
+umount -n --recursive --lazy /run/netns 2>/dev/null || :
 
 run=$dir/run
-mount -t tmpfs -o mode=755 tmpfs "$run"
+mount -n -t tmpfs -o mode=755 tmpfs "$run"
 mkdir -p "$run/rancher/app" "$run/rancher/artifacts" "$run/rancher/host" "$run/lock"
 : >"$run/rancher/node"
-bind() { mount --bind "$1" "$2" && mount -o "remount,bind,$3" "$2"; }
+bind() { mount -n --bind "$1" "$2" && mount -n -o "remount,bind,$3" "$2"; }
 bind "$app" "$run/rancher/app" ro
 bind "$node" "$run/rancher/node" ro
 bind "$artifacts" "$run/rancher/artifacts" ro
-mount --bind "$dir" "$run/rancher/host"
-mount --move "$run" /run
+mount -n --bind "$dir" "$run/rancher/host"
+mount -n --move "$run" /run
 
 own=/run/rancher/host
-mount --bind "$own/var/lib" /var/lib
-mount --bind "$own/var/log" /var/log
-mount --bind "$own/tmp" /tmp
+mount -n --bind "$own/var/lib" /var/lib
+mount -n --bind "$own/var/log" /var/log
+mount -n --bind "$own/tmp" /tmp
 for file in hosts hostname resolv.conf; do
   # May be a link into /run, which is new.
   target=$(readlink -m "/etc/$file")
   [ -e "$target" ] || { mkdir -p "$(dirname "$target")" && : >"$target"; }
-  mount --bind "$own/etc/$file" "$target"
+  mount -n --bind "$own/etc/$file" "$target"
 done
 # What kubelet and containerd mount is to be seen by each other, and by nobody outside.
-mount --make-rshared /
+mount -n --make-rshared /
 echo 1 >/proc/sys/net/ipv4/ip_forward
 
 agent='' stopping=''

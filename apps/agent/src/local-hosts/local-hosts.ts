@@ -24,6 +24,7 @@ import { run } from './run.ts';
 const lookMs = 500;
 /** A host that has not joined by then gets another token: the first may have been spent by an agent that crashed. */
 const newTokenMs = 20_000;
+const shortLifeMs = 10_000;
 
 export interface Options {
   config: AgentConfig;
@@ -40,6 +41,7 @@ interface Life {
   failures: number;
   retryAt: number;
   tokenAt: number;
+  madeAt: number;
   /** Something is being done with it. */
   busy: boolean;
 }
@@ -117,9 +119,7 @@ export class LocalHosts {
       const record = this.#records.get(hostId);
       if (record?.init === undefined || !isAlive(record.init))
         this.#do(hostId, life, () => this.#make(wanted, life));
-      else if (!hasJoined(this.#machine.home, record) && Date.now() - life.tokenAt > newTokenMs) {
-        this.#do(hostId, life, () => this.#bringToken(record, life));
-      }
+      else if (this.#lacksToken(hostId, life)) this.#do(hostId, life, () => this.#bringToken(hostId, life));
     }
     for (const [hostId, life] of this.#lives) {
       if (this.#wanted.has(hostId) || life.busy || Date.now() < life.retryAt) continue;
@@ -130,13 +130,10 @@ export class LocalHosts {
   #do(hostId: string, life: Life, action: () => Promise<void>): void {
     life.busy = true;
     action()
-      .then(() => {
-        life.failures = 0;
-      })
       .catch((error) => {
         life.failures++;
         life.retryAt = Date.now() + Math.max(500, backoffMs(life.failures));
-        if (life.state !== 'running') life.state = 'failed';
+        life.state = this.#runs(hostId) ? 'running' : 'failed';
         life.message = describe(error);
         this.#options.log.error('local host', { hostId, error: life.message });
       })
@@ -147,23 +144,38 @@ export class LocalHosts {
       });
   }
 
+  #runs(hostId: string): boolean {
+    const init = this.#records.get(hostId)?.init;
+    return init !== undefined && isAlive(init);
+  }
+
   async #make(wanted: SliceLocalHost, life: Life): Promise<void> {
     const { config, log } = this.#options;
     const { home } = this.#machine;
     const earlier = this.#records.get(wanted.hostId);
-    if (earlier?.init !== undefined) {
-      const last = tailLog(`${hostFolder(home, earlier)}/var/log/rancher-init.log`, 3).join('; ');
-      log.warn('the first process of a local host is gone: it is made anew', { host: wanted.name, last });
-    }
+    if (earlier?.init !== undefined) this.#noteDeath(earlier, life);
     this.#tell(life, 'creating');
     const record = earlier ?? (await this.#register(wanted));
     writeAgentConfig(this.#machine, record, config.serverUrls, config.caSha256);
-    const token = hasJoined(home, record) ? undefined : this.#bringToken(record, life);
-    const init = await powerOn(this.#machine, record).finally(() => token?.catch(() => {}));
+    // Meanwhile; its agent reads the token whenever it is there.
+    const token = hasJoined(home, record) ? undefined : this.#bringToken(record.hostId, life);
+    token?.catch(() => {});
+    const init = await powerOn(this.#machine, record);
     this.#records.set({ ...record, init });
-    await token;
+    life.madeAt = Date.now();
     log.info('local host runs', { host: record.name, address: record.address, pid: init.pid });
     this.#tell(life, 'running');
+    await token;
+  }
+
+  /** @throws Error when it lived so short that the next one would do no better at once. */
+  #noteDeath(record: LocalHostRecord, life: Life): void {
+    const { init: _, ...rest } = record;
+    this.#records.set(rest);
+    const last = tailLog(`${hostFolder(this.#machine.home, record)}/var/log/rancher-init.log`, 3).join('; ');
+    this.#options.log.warn('the first process of a local host is gone', { host: record.name, last });
+    if (Date.now() - life.madeAt < shortLifeMs) throw new Error(`its first process ended at once: ${last}`);
+    life.failures = 0;
   }
 
   async #register({ hostId, name, environmentId }: SliceLocalHost): Promise<LocalHostRecord> {
@@ -181,13 +193,17 @@ export class LocalHosts {
     return record;
   }
 
-  async #bringToken(record: LocalHostRecord, life: Life): Promise<void> {
+  #lacksToken(hostId: string, life: Life): boolean {
+    return (
+      !hasJoined(this.#machine.home, this.#records.get(hostId)!) && Date.now() - life.tokenAt > newTokenMs
+    );
+  }
+
+  async #bringToken(hostId: string, life: Life): Promise<void> {
+    const { token } = await this.#options.ask<{ token: string }>({ method: 'localHostToken', hostId });
     life.tokenAt = Date.now();
-    const { token } = await this.#options.ask<{ token: string }>({
-      method: 'localHostToken',
-      hostId: record.hostId,
-    });
-    writeToken(this.#machine.home, record, token);
+    delete life.message;
+    writeToken(this.#machine.home, this.#records.get(hostId)!, token);
   }
 
   async #remove(hostId: string, life: Life): Promise<void> {
@@ -211,5 +227,5 @@ export class LocalHosts {
 }
 
 function newLife(state: Life['state']): Life {
-  return { state, failures: 0, retryAt: 0, tokenAt: 0, busy: false };
+  return { state, failures: 0, retryAt: 0, tokenAt: 0, madeAt: 0, busy: false };
 }
