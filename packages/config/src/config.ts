@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { isIP } from 'node:net';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Value } from 'typebox/value';
@@ -35,7 +36,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   const values = parse(env);
   const home = resolve(values.RANCHER_HOME);
   const port = values.RANCHER_PORT;
-  const listen = values.RANCHER_LISTEN.split(',').map((address) => address.trim());
+  const listen = addresses(values);
   return {
     home,
     port,
@@ -62,11 +63,31 @@ function parse(env: Record<string, string | undefined>): Variables {
     // An empty variable counts as unset, as Docker Compose passes unset ones on as empty.
     const text = env[name] === '' ? undefined : env[name];
     if (text === undefined && !required) continue;
-    given[name] = text === undefined ? schema.default : Value.Convert(variables.properties[name], text);
+    given[name] = text === undefined ? schema.default : typed(schema, text);
     if (!Value.Check(variables.properties[name], given[name])) wrong.push(`${name} ${demand(schema)}`);
   }
+  if (wrong.length === 0) wrong.push(...contradictions(Value.Parse(variables, given)));
   if (wrong.length > 0) throw new Error(wrong.join('\n'));
   return Value.Parse(variables, given);
+}
+
+/** Numbers as numbers; what is none stays text, and fails the check. */
+function typed(schema: VariableSchema, text: string): string | number {
+  return schema.type === 'integer' && /^\d+$/.test(text) ? Number(text) : text;
+}
+
+/** What the types of single variables cannot say. */
+function contradictions(values: Variables): string[] {
+  const wrong: string[] = [];
+  if (!addresses(values).every(isIP)) wrong.push('RANCHER_LISTEN must be IP addresses separated by commas');
+  if (values.RANCHER_PORT === 65535 && values.RANCHER_POSTGRES_PORT === undefined) {
+    wrong.push('RANCHER_POSTGRES_PORT must be set: RANCHER_PORT + 1 is no port');
+  }
+  return wrong;
+}
+
+function addresses(values: Variables): string[] {
+  return values.RANCHER_LISTEN.split(',').map((address) => address.trim());
 }
 
 /** What a value must be, in words. */
