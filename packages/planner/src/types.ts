@@ -77,7 +77,10 @@ export interface PlannerOptions {
   hostsReplaceAfterMs: number;
   /** How long a host may take to register before its wait says that something is wrong. */
   hostRegisterDeadlineMs: number;
-  /** How long an instance may take to recover by itself once what it depends on is healthy again. */
+  /**
+   * How long an instance may take to recover by itself once what it depends on is healthy again. As long as three failed
+   * probes take: one that failed by itself since then has been failing for this long when it is told of.
+   */
   dependencySettleMs: number;
   /** How long a step (a replacement, an etcd step) may take before its wait is overdue. */
   stepDeadlineMs: number;
@@ -88,7 +91,7 @@ export interface PlannerOptions {
 export const plannerDefaults: PlannerOptions = {
   hostsReplaceAfterMs: 3_600_000,
   hostRegisterDeadlineMs: 600_000,
-  dependencySettleMs: 10_000,
+  dependencySettleMs: 3_000,
   stepDeadlineMs: 120_000,
   brakeReleasedAt: 0,
 };

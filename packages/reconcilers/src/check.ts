@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { systemObjects } from '@rancher/components';
+import { type KubernetesObject, systemObjects } from '@rancher/components';
 import { recordEvents } from '@rancher/db';
 import {
   type Condition,
@@ -104,10 +104,11 @@ async function applyObjects({ cluster }: Context, world: World, found: Findings)
   const hash = contentHash(objects);
   const message = `${objects.length} objects of the system stack are in the cluster`;
   if (hash !== environment.appliedObjectsHash) {
-    const results = await Promise.allSettled(objects.map((object) => cluster.apply(environment.id, object)));
-    const failed = results.flatMap((r, i) =>
-      r.status === 'rejected' ? [{ object: objects[i]!, error: r.reason as Error }] : [],
-    );
+    const failed: { object: KubernetesObject; error: Error }[] = [];
+    // One after the other, in order of need: in a cluster that has only just begun, each connection more costs it dear.
+    for (const object of objects) {
+      await cluster.apply(environment.id, object).catch((error: Error) => failed.push({ object, error }));
+    }
     if (failed.length > 0) {
       const [{ object, error }] = failed as [(typeof failed)[number]];
       const what = `${object.kind} ${object.metadata.name}: ${error.message}`;
