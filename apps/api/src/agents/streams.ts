@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { StreamTarget } from '@rancher/contracts';
 import { DomainError } from '@rancher/domain';
 import { createWebSocketStream, type WebSocket } from 'ws';
 import type { Connection } from './connection.ts';
 
-const dialTimeoutMs = 10_000;
+const dialTimeoutMs = 2_000;
 
 interface Expected {
   hostId: string;
@@ -23,19 +24,19 @@ export function createStreams() {
       const dialled = new Promise<Duplex>((resolve) =>
         expected.set(streamId, { hostId: connection.info.hostId, resolve }),
       );
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<never>((_resolve, reject) => {
-        timer = setTimeout(
-          () => reject(new DomainError('host_unreachable', 'The agent did not open the stream in time.')),
-          dialTimeoutMs,
-        );
-      });
-      // A refusal ends the wait; a yes only says that the dial is on its way.
-      const refused = connection.ask({ method: 'openStream', streamId, target }).then(() => dialled);
+      // The agent says yes once it has dialled, so its dial is on its way then, or was lost on it.
+      const aborting = new AbortController();
+      const late = connection
+        .ask({ method: 'openStream', streamId, target })
+        .then(() => delay(dialTimeoutMs, undefined, { signal: aborting.signal }))
+        .then(() => {
+          throw new DomainError('host_unreachable', 'The agent did not open the stream in time.');
+        });
       try {
-        return await Promise.race([dialled, refused, late]);
+        return await Promise.race([dialled, late]);
       } finally {
-        clearTimeout(timer);
+        aborting.abort();
+        late.catch(() => {});
         expected.delete(streamId);
       }
     },

@@ -118,6 +118,7 @@ function handshake(
 ): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ socket: tunnel, ALPNProtocols: ['http/1.1'], ...options });
+    // After the handshake it only ends both: a promise is settled once.
     const fail = (error: Error) => {
       clearTimeout(timer);
       socket.destroy();
@@ -126,7 +127,7 @@ function handshake(
     };
     const timer = setTimeout(() => fail(new Error('TLS handshake timed out')), handshakeTimeoutMs);
     tunnel.once('error', fail);
-    tunnel.once('close', () => socket.destroy());
+    tunnel.once('close', () => fail(new Error('the stream was closed')));
     socket.once('error', fail);
     socket.once('secureConnect', () => {
       clearTimeout(timer);

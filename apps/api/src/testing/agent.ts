@@ -71,23 +71,24 @@ export async function dial(
       agent.say({ type: 'reply', id: message.id, ok: true, result: { lines } });
     }
     if (message.type === 'request' && message.method === 'openStream') {
-      const port = serve[message.target];
-      agent.say(
-        port === undefined
-          ? { type: 'reply', id: message.id, ok: false, error: 'nothing listens there' }
-          : { type: 'reply', id: message.id, ok: true, result: {} },
+      void openStream(message.streamId, serve[message.target]).then(
+        () => agent.say({ type: 'reply', id: message.id, ok: true, result: {} }),
+        () => agent.say({ type: 'reply', id: message.id, ok: false, error: 'nothing listens there' }),
       );
-      if (port === undefined) return;
-      const stream = createWebSocketStream(
-        new WebSocket(base + agentPaths.stream(message.streamId), options),
-      );
-      const target = connect(port, '127.0.0.1');
-      stream.pipe(target).pipe(stream);
-      stream.on('error', () => target.destroy());
-      target.on('error', () => stream.destroy());
-      target.on('close', () => stream.destroy());
     }
   });
+  /** Target first, so that a refusal can be said; then the dial. */
+  async function openStream(streamId: string, port = 1): Promise<void> {
+    const target = connect(port, '127.0.0.1');
+    await once(target, 'connect');
+    const dialled = new WebSocket(base + agentPaths.stream(streamId), options);
+    await once(dialled, 'open');
+    const stream = createWebSocketStream(dialled);
+    stream.pipe(target).pipe(stream);
+    stream.on('error', () => target.destroy());
+    target.on('error', () => stream.destroy());
+    target.on('close', () => stream.destroy());
+  }
   const agent: TestAgent = {
     ...joined,
     received,
