@@ -1,4 +1,5 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { http } from '../builtins.ts';
 import { dial } from './dial.ts';
 
 /** A refusal by the server, with its status and its own words (the `detail` of problem+json). */
@@ -38,7 +39,7 @@ export async function send(
     headers['content-length'] = String(Buffer.byteLength(text));
   }
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const request = httpRequest(
+    const request = http.request(
       { method, path: url.pathname + url.search, headers, createConnection: () => socket },
       resolve,
     );

@@ -44,6 +44,11 @@ export async function ensureBridge(home: string, options: { subnet?: string } = 
   return bridge;
 }
 
+/** Whether the bridge is there and the machine forwards: a cheap look. */
+export function isBridgeUp({ name }: Bridge): boolean {
+  return existsSync(`/sys/class/net/${name}`) && readIfPresent(ipForward)?.trim() === '1';
+}
+
 /** Removes what {@link ensureBridge} made, but for the choice of the subnet. */
 export async function removeBridge(home: string): Promise<void> {
   const name = bridgeName(home);

@@ -48,8 +48,10 @@ agent='' stopping=''
 trap 'stopping=1; [ -z "$agent" ] || kill -PWR "$agent" 2>/dev/null || :' TERM
 trap '' HUP INT
 cd /
+# The agent is small, and there is one for each host: no heaps for threads that hardly allocate.
+export MALLOC_ARENA_MAX=1 UV_THREADPOOL_SIZE=2
 while [ -z "$stopping" ]; do
-  /run/rancher/node "/run/rancher/app/$entry" run --config /var/lib/rancher-agent/config.json &
+  /run/rancher/node --max-semi-space-size=1 "/run/rancher/app/$entry" run --config /var/lib/rancher-agent/config.json &
   agent=$!
   # A wait ends early when a signal comes.
   while kill -0 "$agent" 2>/dev/null; do wait "$agent" || :; done

@@ -6,7 +6,7 @@ import type { AgentConfig } from '../config.ts';
 import { describe } from '../errors.ts';
 import { backoffMs } from '../host/backoff.ts';
 import type { Log } from '../log.ts';
-import { ensureBridge, freeAddress } from './bridge.ts';
+import { ensureBridge, freeAddress, isBridgeUp } from './bridge.ts';
 import {
   hasJoined,
   hostFolder,
@@ -22,6 +22,7 @@ import { type LocalHostRecord, Records } from './records.ts';
 import { run } from './run.ts';
 
 const lookMs = 500;
+const mendMs = 5000;
 /** A host that has not joined by then gets another token: the first may have been spent by an agent that crashed. */
 const newTokenMs = 20_000;
 const shortLifeMs = 10_000;
@@ -55,7 +56,7 @@ export class LocalHosts {
   readonly #machine: Machine;
   readonly #records: Records;
   readonly #lives = new Map<string, Life>();
-  readonly #timer: NodeJS.Timeout;
+  readonly #timers: NodeJS.Timeout[];
   /** Undefined until it is known what is wanted: nothing is removed before. */
   #wanted: Map<string, SliceLocalHost> | undefined;
   #closed = false;
@@ -64,7 +65,9 @@ export class LocalHosts {
     this.#options = options;
     this.#machine = machine;
     this.#records = new Records(machine.home);
-    this.#timer = setInterval(() => this.#look(), lookMs);
+    const mend = () =>
+      this.#mendNetwork().catch((error) => options.log.error('network', { error: describe(error) }));
+    this.#timers = [setInterval(() => this.#look(), lookMs), setInterval(() => void mend(), mendMs)];
   }
 
   /** Takes up what runs. @throws Error when the machine cannot have local hosts. */
@@ -98,7 +101,19 @@ export class LocalHosts {
 
   close(): void {
     this.#closed = true;
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  /** Others on the machine may flush rules, reset forwarding, delete a bridge: looked at, and made again. */
+  async #mendNetwork(): Promise<void> {
+    const { home, bridge } = this.#machine;
+    if (this.#closed || isBridgeUp(bridge)) return;
+    this.#options.log.warn('the network of local hosts is not as it was: it is made again', {
+      bridge: bridge.name,
+    });
+    await ensureBridge(home);
+    for (const record of this.#records.all())
+      if (this.#runs(record.hostId)) await plugIn(this.#machine, record);
   }
 
   async #adopt(): Promise<void> {

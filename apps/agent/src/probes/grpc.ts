@@ -1,12 +1,13 @@
-import { connect as connectHttp2 } from 'node:http2';
+import type { ClientHttp2Session } from 'node:http2';
 import { connect } from 'node:net';
+import { http2 } from '../builtins.ts';
 
 /** HealthCheckResponse.ServingStatus SERVING (grpc.health.v1): field 1, varint, 1. */
 const serving = Buffer.from([0x08, 0x01]);
 
 /** Asks the standard gRPC health service on a unix socket (https://github.com/grpc/grpc/blob/master/doc/health-checking.md). */
 export async function checkGrpc(socketPath: string, signal: AbortSignal): Promise<void> {
-  const session = connectHttp2('http://localhost', { createConnection: () => connect(socketPath) });
+  const session = http2().connect('http://localhost', { createConnection: () => connect(socketPath) });
   try {
     const { status, body } = await call(session, signal);
     if (status !== '0') throw new Error(`gRPC status ${status}`);
@@ -16,10 +17,7 @@ export async function checkGrpc(socketPath: string, signal: AbortSignal): Promis
   }
 }
 
-function call(
-  session: ReturnType<typeof connectHttp2>,
-  signal: AbortSignal,
-): Promise<{ status: string; body: Buffer }> {
+function call(session: ClientHttp2Session, signal: AbortSignal): Promise<{ status: string; body: Buffer }> {
   return new Promise((resolve, reject) => {
     session.once('error', reject);
     const stream = session.request(

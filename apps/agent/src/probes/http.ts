@@ -1,6 +1,7 @@
-import { type ClientRequest, Agent as HttpAgent, get as httpGet } from 'node:http';
+import type { ClientRequest, Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent, get as httpsGet } from 'node:https';
 import type { ProbeSpec } from '@rancher/domain';
+import { http } from '../builtins.ts';
 import type { Check } from './probe.ts';
 
 /**
@@ -20,7 +21,7 @@ export class HttpCheck implements Check {
     const options = { keepAlive: true, maxSockets: 1, noDelay: true };
     this.#agent = this.#secure
       ? new HttpsAgent({ ...options, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
-      : new HttpAgent(options);
+      : new http.Agent(options);
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -37,7 +38,7 @@ export class HttpCheck implements Check {
   #get(signal: AbortSignal, again = true): Promise<{ status: number; body: string }> {
     return new Promise((resolve, reject) => {
       const options = { agent: this.#agent, signal, headers: { 'user-agent': 'rancher-probe' } };
-      const request: ClientRequest = (this.#secure ? httpsGet : httpGet)(this.#url, options, (response) => {
+      const request: ClientRequest = (this.#secure ? httpsGet : http.get)(this.#url, options, (response) => {
         let body = '';
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => {
