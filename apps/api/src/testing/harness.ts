@@ -37,6 +37,8 @@ export interface CallOptions {
   key?: string | null;
   body?: unknown;
   headers?: Record<string, string>;
+  /** Address that the call seems to come from. */
+  from?: string;
 }
 export interface Answer {
   status: number;
@@ -127,6 +129,7 @@ async function call(app: App, method: Method, url: string, options: CallOptions)
   const answer = await app.inject({
     method,
     url,
+    ...(options.from === undefined ? {} : { remoteAddress: options.from }),
     headers: {
       ...json,
       ...(options.key == null ? {} : { authorization: `Bearer ${options.key}` }),

@@ -766,7 +766,7 @@ export type ListEnvironmentsError = ListEnvironmentsErrors[keyof ListEnvironment
 
 export type ListEnvironmentsResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: EnvironmentList;
 };
@@ -830,11 +830,11 @@ export type CreateEnvironmentError = CreateEnvironmentErrors[keyof CreateEnviron
 
 export type CreateEnvironmentResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: DryRunResult;
     /**
-     * Default Response
+     * Begun: the operation tells how it goes
      */
     202: Operation;
 };
@@ -895,7 +895,7 @@ export type DeleteEnvironmentError = DeleteEnvironmentErrors[keyof DeleteEnviron
 
 export type DeleteEnvironmentResponses = {
     /**
-     * Default Response
+     * Begun: the operation tells how it goes
      */
     202: Operation;
 };
@@ -946,7 +946,7 @@ export type GetEnvironmentError = GetEnvironmentErrors[keyof GetEnvironmentError
 
 export type GetEnvironmentResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: Environment;
 };
@@ -1015,7 +1015,7 @@ export type UpdateEnvironmentError = UpdateEnvironmentErrors[keyof UpdateEnviron
 
 export type UpdateEnvironmentResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: Environment;
 };
@@ -1080,7 +1080,7 @@ export type ActivateEnvironmentError = ActivateEnvironmentErrors[keyof ActivateE
 
 export type ActivateEnvironmentResponses = {
     /**
-     * Default Response
+     * Begun: the operation tells how it goes
      */
     202: Operation;
 };
@@ -1145,7 +1145,7 @@ export type DeactivateEnvironmentError = DeactivateEnvironmentErrors[keyof Deact
 
 export type DeactivateEnvironmentResponses = {
     /**
-     * Default Response
+     * Begun: the operation tells how it goes
      */
     202: Operation;
 };
@@ -1215,7 +1215,7 @@ export type GenerateKubeconfigError = GenerateKubeconfigErrors[keyof GenerateKub
 
 export type GenerateKubeconfigResponses = {
     /**
-     * Default Response
+     * Made
      */
     201: Kubeconfig;
 };
@@ -1275,7 +1275,7 @@ export type ListHostsError = ListHostsErrors[keyof ListHostsErrors];
 
 export type ListHostsResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: HostList;
 };
@@ -1340,7 +1340,7 @@ export type ListEnvironmentHostsError = ListEnvironmentHostsErrors[keyof ListEnv
 
 export type ListEnvironmentHostsResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: HostList;
 };
@@ -1410,11 +1410,11 @@ export type CreateHostError = CreateHostErrors[keyof CreateHostErrors];
 
 export type CreateHostResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: DryRunResult;
     /**
-     * Default Response
+     * Begun: the operation tells how it goes
      */
     202: Operation;
 };
@@ -1484,11 +1484,11 @@ export type DeleteHostError = DeleteHostErrors[keyof DeleteHostErrors];
 
 export type DeleteHostResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: DryRunResult;
     /**
-     * Default Response
+     * Begun: the operation tells how it goes
      */
     202: Operation;
     /**
@@ -1543,7 +1543,7 @@ export type GetHostError = GetHostErrors[keyof GetHostErrors];
 
 export type GetHostResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: Host;
 };
@@ -1608,7 +1608,7 @@ export type UpdateHostError = UpdateHostErrors[keyof UpdateHostErrors];
 
 export type UpdateHostResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: Host;
 };
@@ -1660,7 +1660,7 @@ export type ListRegistrationTokensError = ListRegistrationTokensErrors[keyof Lis
 
 export type ListRegistrationTokensResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: RegistrationTokenList;
 };
@@ -1723,7 +1723,7 @@ export type CreateRegistrationTokenError = CreateRegistrationTokenErrors[keyof C
 
 export type CreateRegistrationTokenResponses = {
     /**
-     * Default Response
+     * Made
      */
     201: RegistrationTokenCreated;
 };
@@ -1780,7 +1780,7 @@ export type ListEnvironmentRegistrationTokensError = ListEnvironmentRegistration
 
 export type ListEnvironmentRegistrationTokensResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: RegistrationTokenList;
 };
@@ -1882,7 +1882,7 @@ export type GetRegistrationTokenError = GetRegistrationTokenErrors[keyof GetRegi
 
 export type GetRegistrationTokenResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: RegistrationToken;
 };
@@ -1937,7 +1937,7 @@ export type ListStacksError = ListStacksErrors[keyof ListStacksErrors];
 
 export type ListStacksResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: StackList;
 };
@@ -1997,7 +1997,7 @@ export type ListEnvironmentStacksError = ListEnvironmentStacksErrors[keyof ListE
 
 export type ListEnvironmentStacksResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: StackList;
 };
@@ -2048,7 +2048,7 @@ export type GetStackError = GetStackErrors[keyof GetStackErrors];
 
 export type GetStackResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: Stack;
 };
@@ -2103,7 +2103,7 @@ export type ListServicesError = ListServicesErrors[keyof ListServicesErrors];
 
 export type ListServicesResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: ServiceList;
 };
@@ -2163,7 +2163,7 @@ export type ListEnvironmentServicesError = ListEnvironmentServicesErrors[keyof L
 
 export type ListEnvironmentServicesResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: ServiceList;
 };
@@ -2214,7 +2214,7 @@ export type GetServiceError = GetServiceErrors[keyof GetServiceErrors];
 
 export type GetServiceResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: Service;
 };
@@ -2278,7 +2278,7 @@ export type ListInstancesError = ListInstancesErrors[keyof ListInstancesErrors];
 
 export type ListInstancesResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: InstanceList;
 };
@@ -2347,7 +2347,7 @@ export type ListEnvironmentInstancesError = ListEnvironmentInstancesErrors[keyof
 
 export type ListEnvironmentInstancesResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: InstanceList;
 };
@@ -2398,7 +2398,7 @@ export type GetInstanceError = GetInstanceErrors[keyof GetInstanceErrors];
 
 export type GetInstanceResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: Instance;
 };
@@ -2451,7 +2451,7 @@ export type GetInstanceLogError = GetInstanceLogErrors[keyof GetInstanceLogError
 
 export type GetInstanceLogResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: InstanceLog;
 };
@@ -2508,7 +2508,7 @@ export type ListOperationsError = ListOperationsErrors[keyof ListOperationsError
 
 export type ListOperationsResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: OperationList;
 };
@@ -2570,7 +2570,7 @@ export type ListEnvironmentOperationsError = ListEnvironmentOperationsErrors[key
 
 export type ListEnvironmentOperationsResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: OperationList;
 };
@@ -2621,7 +2621,7 @@ export type GetOperationError = GetOperationErrors[keyof GetOperationErrors];
 
 export type GetOperationResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: Operation;
 };
@@ -2674,7 +2674,7 @@ export type ListPlansError = ListPlansErrors[keyof ListPlansErrors];
 
 export type ListPlansResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: PlanList;
 };
@@ -2732,7 +2732,7 @@ export type ListEnvironmentPlansError = ListEnvironmentPlansErrors[keyof ListEnv
 
 export type ListEnvironmentPlansResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: PlanList;
 };
@@ -2783,7 +2783,7 @@ export type GetPlanError = GetPlanErrors[keyof GetPlanErrors];
 
 export type GetPlanResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: Plan;
 };
@@ -2979,7 +2979,7 @@ export type ListVersionsError = ListVersionsErrors[keyof ListVersionsErrors];
 
 export type ListVersionsResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: VersionList;
 };
@@ -3033,7 +3033,7 @@ export type ListApiKeysError = ListApiKeysErrors[keyof ListApiKeysErrors];
 
 export type ListApiKeysResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: ApiKeyList;
 };
@@ -3092,7 +3092,7 @@ export type CreateApiKeyError = CreateApiKeyErrors[keyof CreateApiKeyErrors];
 
 export type CreateApiKeyResponses = {
     /**
-     * Default Response
+     * Made
      */
     201: ApiKeyCreated;
 };
@@ -3151,7 +3151,7 @@ export type ListEnvironmentApiKeysError = ListEnvironmentApiKeysErrors[keyof Lis
 
 export type ListEnvironmentApiKeysResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: ApiKeyList;
 };
@@ -3253,7 +3253,7 @@ export type GetApiKeyError = GetApiKeyErrors[keyof GetApiKeyErrors];
 
 export type GetApiKeyResponses = {
     /**
-     * Default Response
+     * Done
      */
     200: ApiKey;
 };
@@ -3315,7 +3315,7 @@ export type JoinHostError = JoinHostErrors[keyof JoinHostErrors];
 
 export type JoinHostResponses = {
     /**
-     * Default Response
+     * Made
      */
     201: {
         hostId: string;
