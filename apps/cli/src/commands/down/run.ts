@@ -10,7 +10,7 @@ import { removeFiles } from './remove.ts';
 
 /**
  * Stops everything of this installation and nothing else, whatever is left of it. The worker goes first, so that nobody
- * heals what is being stopped; the database goes last.
+ * heals what is being stopped; the API before the hosts, so that what they were running is what it remembers.
  */
 export async function down(context: Context, options: DownOptions): Promise<void> {
   const { settings, output, signal } = context;
@@ -32,8 +32,8 @@ export async function down(context: Context, options: DownOptions): Promise<void
   const steps: Step[] = [
     kept('Worker', 'worker'),
     kept('Agent of this machine', 'agent'),
-    { title: 'Local hosts', run: () => stopHosts(paths.home, options.purge) },
     kept('API', 'api'),
+    { title: 'Local hosts', run: () => stopHosts(paths.home, options.purge) },
     kept('Postgres', 'postgres'),
     ...(options.purge ? [{ title: 'Files', run: () => removeFiles(paths.home) }] : []),
   ];

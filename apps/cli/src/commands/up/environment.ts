@@ -113,6 +113,7 @@ async function waitUntilServing(
     const wait = await stillMissing(context, now, server);
     if (wait === null) return now;
     report(wait);
+    server.changed = true;
     signal.throwIfAborted();
     if (performance.now() > deadline)
       throw new Failure(`waited ${withinMs / 1000} s; still waiting: ${wait}`);
@@ -129,7 +130,9 @@ async function stillMissing(
   const hosts = await client.all<Host>(`${path}/hosts`);
   const absent = hosts.filter((host) => !connectedNow(host, server));
   if (absent.length > 0) return `host ${absent.map((h) => h.name).join(', ')} to connect`;
-  if (environment.status.state !== 'active') return waitingFor(environment.status.conditions);
+  const { state, conditions } = environment.status;
+  const ready = conditions.find((c) => c.type === 'Ready')?.status === 'True';
+  if (state !== 'active' || !ready) return waitingFor(conditions);
   const instances = await client.all<Instance>(`${path}/instances`);
   const ill = instances.filter((i) => i.status.state !== 'removed' && i.status.health !== 'healthy');
   if (ill.length > 0) return `${ill.map((i) => i.service).join(', ')} to be healthy`;
