@@ -144,7 +144,7 @@ describe('DELETE /v1/hosts/:id', () => {
     expect(first.body).toMatchObject({ type: 'host.remove', target: { id } });
     expect((await api.call('DELETE', `/v1/hosts/${id}`)).body.id).toBe(first.body.id);
     const left = await api.call('GET', `/v1/hosts/${id}`);
-    expect(left.body).toMatchObject({ spec: { desiredState: 'removed' }, status: { state: 'removing' } });
+    expect(left.body).toMatchObject({ spec: { desiredState: 'removed' }, generation: 2 });
   });
 
   it('200: a dry run removes nothing', async () => {

@@ -99,11 +99,11 @@ function write({ prisma }: Context, by: KeyPrincipal, host: Host, environmentId:
       },
     });
     if (underWay !== null) return underWay;
+    // Its state stays: it is `removing` once its instances have stopped, which the reconciler sees to.
     await tx.host.update({
       where: { id: host.id },
       data: {
         desiredState: 'removed',
-        state: 'removing',
         generation: { increment: 1 },
         resourceVersion: { increment: 1 },
       },
