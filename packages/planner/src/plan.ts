@@ -14,6 +14,9 @@ import type { PlannerInput, PlannerResult, PlannerService } from './types.ts';
 import { conditionsOf, hostWaits, waitFor } from './waits.ts';
 import { isHealthy, place, type World, worldOf } from './world.ts';
 
+/** What a removed environment held is wiped: nothing in it is worth a long goodbye. */
+const removalGraceMs = 1_000;
+
 /**
  * The plan that follows from intent and inventory, or null where the parent is still right, and what is waited for.
  * Pure: no IO, no clock, no random; the same input, in whatever order its lists are, gives the same result.
@@ -65,9 +68,10 @@ function orphans(world: World): Change[] {
 
 function removals(world: World): Change[] {
   const byName = new Map(world.services.map((s) => [s.name, s]));
-  return [...world.planned.values()].map((i) =>
-    removal(byName.get(i.service) ?? formerService(i), i, 'the environment is removed'),
-  );
+  return [...world.planned.values()].map((i) => ({
+    ...removal(byName.get(i.service) ?? formerService(i), i, 'the environment is removed'),
+    graceMs: removalGraceMs,
+  }));
 }
 
 function formerService(instance: PlannedInstance): PlannerService {

@@ -1,7 +1,8 @@
 import type { Condition } from '@rancher/domain';
+import { freePort } from '@rancher/testing';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { checkEnvironment } from './check.ts';
-import { objectPath } from './cluster.ts';
+import { createCluster, objectPath } from './cluster.ts';
 import { Lab } from './lab.ts';
 
 let lab: Lab;
@@ -52,6 +53,15 @@ it('says which check of /readyz fails, and tells when it comes and goes', async 
     'ApiServerUnreachable: The Kubernetes API does not answer: /readyz: 500: [-]etcd failed: reason withheld',
     'ApiServerReady: The Kubernetes API is ready',
   ]);
+});
+
+it('says nothing of a cluster while our own API is away', async () => {
+  const id = await active();
+  const before = await lab.row(id);
+  const cluster = createCluster({ apiUrl: `http://127.0.0.1:${await freePort()}`, key: () => '' });
+  await checkEnvironment({ ...lab.context, cluster }, id, never);
+  cluster.close();
+  expect(await lab.row(id)).toEqual(before);
 });
 
 it('follows Nodes, in the environment and on the host, and tells only when they turn', async () => {

@@ -1,19 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type KubernetesObject, systemObjects } from '@rancher/components';
 import { recordEvents } from '@rancher/db';
-import {
-  type Condition,
-  type ConditionInput,
-  type ConditionType,
-  canonicalJson,
-  contentHash,
-  type EventInput,
-  findCondition,
-  setCondition,
-} from '@rancher/domain';
-import { nodeConditions, recordNodes } from './check-nodes.ts';
-import type { EtcdView, Node } from './cluster.ts';
+import { type Condition, canonicalJson, type EventInput, findCondition, setCondition } from '@rancher/domain';
+import { recordNodes } from './check-nodes.ts';
 import type { Context } from './context.ts';
+import { event, type Findings, lookInto } from './look.ts';
 import { isSimulated } from './simulated.ts';
 import { json, loadWorld, type World } from './world.ts';
 
@@ -21,7 +11,6 @@ import { json, loadWorld, type World } from './world.ts';
 const pollMs = 100;
 /** … for so long within one job (ms); then the next job goes on. */
 const pollForMs = 10_000;
-const overdueMs = 120_000;
 /** What an environment waits for here before it is active for the first time. */
 const awaited = ['ApiServerReady', 'ObjectsApplied', 'NodesReady'] as const;
 
@@ -38,7 +27,8 @@ export async function checkEnvironment(
   for (;;) {
     const world = await loadWorld(context.prisma, environmentId);
     if (world === null || world.environment.desiredState === 'removed' || isSimulated(world.hosts)) return;
-    const found = await look(context, world);
+    const found = await lookInto(context, world);
+    if (found === null) return;
     await write(context, world, found);
     const ready = awaited.every((type) =>
       found.conditions.some((c) => c.type === type && c.status === 'True'),
@@ -52,157 +42,6 @@ export async function checkEnvironment(
     await delay(pollMs, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
   }
-}
-
-interface Findings {
-  /** An instance of the API server is healthy, so there is something to look at. */
-  serves: boolean;
-  conditions: ConditionInput[];
-  appliedObjectsHash: string | null;
-  nodes: Node[] | null;
-  events: EventInput[];
-}
-
-async function look(context: Context, world: World): Promise<Findings> {
-  const { environment } = world;
-  const found: Findings = {
-    serves: world.instances.some((i) => i.service === 'kube-apiserver' && i.health === 'healthy'),
-    conditions: [],
-    appliedObjectsHash: environment.appliedObjectsHash,
-    nodes: null,
-    events: [],
-  };
-  if (!found.serves) {
-    found.conditions.push(waiting(world, 'ApiServerReady', 'NotHealthy', 'No API server is healthy'));
-    return found;
-  }
-  try {
-    await context.cluster.readyz(environment.id);
-  } catch (error) {
-    const lastError = (error as Error).message;
-    found.conditions.push(waiting(world, 'ApiServerReady', 'NotReady', `/readyz: ${lastError}`, lastError));
-    return found;
-  }
-  found.conditions.push({
-    type: 'ApiServerReady',
-    status: 'True',
-    reason: 'Ready',
-    message: '/readyz answers',
-  });
-  await Promise.all([
-    applyObjects(context, world, found),
-    lookAtNodes(context, world, found),
-    lookAtEtcd(context, world, found),
-  ]);
-  return found;
-}
-
-async function applyObjects({ cluster }: Context, world: World, found: Findings): Promise<void> {
-  const { environment } = world;
-  const type = 'ObjectsApplied' as const;
-  const objects = systemObjects(environment);
-  const hash = contentHash(objects);
-  const message = `${objects.length} objects of the system stack are in the cluster`;
-  if (hash !== environment.appliedObjectsHash) {
-    const failed: { object: KubernetesObject; error: Error }[] = [];
-    // One after the other, in order of need: in a cluster that has only just begun, each connection more costs it dear.
-    for (const object of objects) {
-      await cluster.apply(environment.id, object).catch((error: Error) => failed.push({ object, error }));
-    }
-    if (failed.length > 0) {
-      const [{ object, error }] = failed as [(typeof failed)[number]];
-      const what = `${object.kind} ${object.metadata.name}: ${error.message}`;
-      found.conditions.push(
-        waiting(
-          world,
-          type,
-          'ApplyFailed',
-          `${failed.length} of ${objects.length} objects are not applied`,
-          what,
-        ),
-      );
-      return;
-    }
-    found.appliedObjectsHash = hash;
-    found.events.push(
-      event(world, 'Normal', 'ObjectsApplied', `${objects.length} objects of the system stack were applied`),
-    );
-  }
-  found.conditions.push({ type, status: 'True', reason: 'Applied', message });
-}
-
-async function lookAtNodes({ cluster }: Context, world: World, found: Findings): Promise<void> {
-  try {
-    found.nodes = await cluster.nodes(world.environment.id);
-  } catch (error) {
-    const lastError = (error as Error).message;
-    found.conditions.push(waiting(world, 'NodesReady', 'NotSeen', 'The Nodes cannot be listed', lastError));
-    return;
-  }
-  const { expected, missing } = nodeConditions(world, found.nodes);
-  if (expected > 0 && missing.length === 0) {
-    const message = `All ${expected} Nodes are Ready`;
-    found.conditions.push({ type: 'NodesReady', status: 'True', reason: 'AllReady', message });
-    return;
-  }
-  const message =
-    missing.map((m) => `Node ${m.name} is not Ready: ${m.message}`).join('. ') || 'No Node is expected yet';
-  found.conditions.push(waiting(world, 'NodesReady', 'NotReady', message));
-}
-
-async function lookAtEtcd({ cluster }: Context, world: World, found: Findings): Promise<void> {
-  // Nothing waits for it while an environment is made.
-  if (world.environment.activeAt === null) return;
-  let view: EtcdView;
-  try {
-    view = await cluster.etcd(world.environment.id);
-  } catch (error) {
-    const lastError = (error as Error).message;
-    found.conditions.push(waiting(world, 'EtcdHealthy', 'NotSeen', 'etcd cannot be asked', lastError));
-    return;
-  }
-  const ill = view.members.filter((m) => !m.healthy);
-  const alarms = view.alarms.map((a) => `${a.alarm} on ${a.member}`);
-  const troubles = [
-    ...ill.map((m) => `${m.name}: ${m.error ?? 'not healthy'}`),
-    ...alarms.map((a) => `alarm ${a}`),
-  ];
-  if (troubles.length === 0) {
-    const message = `All ${view.members.length} members are healthy, and there is no alarm`;
-    found.conditions.push({ type: 'EtcdHealthy', status: 'True', reason: 'AllHealthy', message });
-    return;
-  }
-  const message = troubles.join('. ');
-  const before = findCondition(world.environment.conditions, 'EtcdHealthy')?.message ?? '';
-  for (const alarm of alarms.filter((a) => !before.includes(`alarm ${a}`))) {
-    found.events.push(event(world, 'Warning', 'EtcdAlarm', `etcd raised an alarm: ${alarm}`));
-  }
-  found.conditions.push(
-    waiting(world, 'EtcdHealthy', alarms.length > 0 ? 'Alarm' : 'MembersUnhealthy', message),
-  );
-}
-
-/** A condition that is not met, with the deadline that it began with. */
-function waiting(
-  world: World,
-  type: ConditionType,
-  reason: string,
-  message: string,
-  lastError?: string,
-): ConditionInput {
-  const standing = findCondition(world.environment.conditions, type);
-  const deadline =
-    standing?.status === 'False' && standing.deadline !== undefined
-      ? standing.deadline
-      : new Date(Date.now() + overdueMs).toISOString();
-  return {
-    type,
-    status: 'False',
-    reason,
-    message,
-    deadline,
-    ...(lastError === undefined ? {} : { lastError }),
-  };
 }
 
 /** How often a write is tried again on what somebody else wrote meanwhile: what was seen in the cluster stays seen. */
@@ -264,19 +103,4 @@ function turnEvents(world: World, conditions: readonly Condition[], found: Findi
         ),
       ]
     : [];
-}
-
-function event(
-  { environment }: World,
-  type: EventInput['type'],
-  reason: EventInput['reason'],
-  message: string,
-): EventInput {
-  return {
-    environmentId: environment.id,
-    regarding: { kind: 'Environment', id: environment.id, name: environment.name },
-    type,
-    reason,
-    message,
-  };
 }

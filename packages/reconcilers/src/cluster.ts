@@ -93,7 +93,18 @@ function pluralOf(kind: string): string {
   return lower.endsWith('y') ? `${lower.slice(0, -1)}ies` : `${lower}s`;
 }
 
-/** Sends one request; throws for any answer but 2xx, with the status and what the server says of it. */
+/** Our own API does not answer, so nothing is known of what is behind it. */
+export class ApiGone extends Error {
+  constructor(cause: Error) {
+    super(`our own API does not answer: ${cause.message}`, { cause });
+    this.name = 'ApiGone';
+  }
+}
+
+/**
+ * Sends one request; throws for any answer but 2xx, with the status and what the server says of it; {@link ApiGone} when
+ * nobody answers at all.
+ */
 function send(
   request: typeof httpRequest,
   agent: HttpAgent,
@@ -126,7 +137,7 @@ function send(
       });
     });
     outgoing.on('error', (error) =>
-      reject(signal.aborted ? new Error(`no answer within ${timeoutMs / 1000} s`) : error),
+      reject(signal.aborted ? new Error(`no answer within ${timeoutMs / 1000} s`) : new ApiGone(error)),
     );
     outgoing.end(body?.text);
   });

@@ -131,3 +131,9 @@ it('takes what the plan left out for removed once it is not listed, and nothing 
     reconcile: true,
   });
 });
+
+it('leaves what the plan wants in service while its host powers off', () => {
+  const powering = inventoryChanges(host, [row], [{ ...seen, state: 'stopping' }], now);
+  expect(powering).toMatchObject({ removed: [], rows: [], reconcile: false });
+  expect(inventoryChanges(host, [row], [], now)).toMatchObject({ removed: [], rows: [] });
+});

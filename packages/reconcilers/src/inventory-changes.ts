@@ -76,8 +76,7 @@ export function inventoryChanges(
 function rowOf(row: Before, seen: ObservedInstance): After {
   return {
     id: row.id,
-    // What the plan has left out is on its way out, whatever it still does.
-    state: row.state === 'stopping' ? 'stopping' : seen.state,
+    state: stateOf(row, seen),
     health: seen.health,
     pid: seen.pid ?? null,
     restarts: seen.restarts,
@@ -89,6 +88,14 @@ function rowOf(row: Before, seen: ObservedInstance): After {
     healthyAt: seen.healthyAt ?? null,
     exitedAt: seen.exitedAt ?? null,
   };
+}
+
+/**
+ * Only the plan takes an instance out of service: what it has left out is `stopping`, whatever it still does, and what it
+ * has not is never, though the host's agent stops everything as it powers off.
+ */
+function stateOf(row: Before, seen: ObservedInstance): InstanceState {
+  return row.state === 'stopping' || seen.state === 'stopping' ? row.state : seen.state;
 }
 
 function same(row: Before, after: After): boolean {

@@ -16,6 +16,12 @@ import {
 import { inWords, type PlannerResult } from '@rancher/planner';
 import { advanceOperations } from './operations.ts';
 import { isSimulated } from './simulated.ts';
+import {
+  readyCondition,
+  removingCondition,
+  simulatedConditions,
+  stackCondition,
+} from './status-conditions.ts';
 import type { InstanceRow, OperationRow, World } from './world.ts';
 
 /** What the server says of an environment: computed from what runs. */
@@ -37,8 +43,6 @@ export interface StatusChange {
   events: EventInput[];
 }
 
-/** How long the system stack may be not wholly healthy before its condition is overdue (ms). */
-const healthyWithinMs = 120_000;
 /** Conditions of which all must be True before an environment is active for the first time. */
 export const readiness = [
   'HostsReady',
@@ -64,7 +68,7 @@ export function statusOf(world: World, target: Plan | null, planned: PlannerResu
   if (isSimulated(world.hosts)) for (const input of simulatedConditions) set(input);
   const missing = readiness.filter((type) => findCondition(conditions, type)?.status !== 'True');
   const state = stateOf(world, planned, missing.length === 0);
-  set(readyCondition(state, conditions, missing));
+  set(state === 'removing' ? removingCondition(world) : readyCondition(state, conditions, missing));
   const settled = state === 'active' || state === 'inactive' || state === 'removed';
   const status: Status = {
     state,
@@ -171,51 +175,6 @@ function servicesHealth(world: World, target: Plan | null, seen: ReadonlyMap<str
   );
 }
 
-function stackCondition(
-  world: World,
-  target: Plan | null,
-  seen: ReadonlyMap<string, InstanceRow>,
-  now: Date,
-): ConditionInput {
-  const type = 'SystemStackHealthy' as const;
-  const planned = target?.instances ?? [];
-  const waiting = planned.filter((i) => seen.get(i.id)?.health !== 'healthy');
-  if (planned.length > 0 && waiting.length === 0) {
-    return {
-      type,
-      status: 'True',
-      reason: 'AllHealthy',
-      message: `All ${planned.length} instances are healthy`,
-    };
-  }
-  const worse = waiting.some((i) => ['unhealthy', 'unknown'].includes(seen.get(i.id)?.health ?? ''));
-  const reason = planned.length === 0 ? 'NothingPlanned' : worse ? 'InstancesUnhealthy' : 'InstancesStarting';
-  const standing = findCondition(world.environment.conditions, type);
-  const deadline =
-    standing?.reason === reason && standing.deadline !== undefined
-      ? standing.deadline
-      : new Date(now.getTime() + healthyWithinMs).toISOString();
-  const hostNames = new Map(world.hosts.map((h) => [h.id, h.name]));
-  const named = waiting.slice(0, 5).map((i) => {
-    const row = seen.get(i.id);
-    const why = row?.message == null ? '' : `: ${row.message}`;
-    return `${i.service} on ${hostNames.get(i.hostId) ?? i.hostId} (${row?.state ?? 'pending'}${why})`;
-  });
-  const more = waiting.length > 5 ? ` and ${waiting.length - 5} more` : '';
-  const message =
-    planned.length === 0 ? 'No instance is planned yet' : `Not healthy: ${named.join(', ')}${more}`;
-  const troubled = waiting.map((i) => seen.get(i.id)).find((row) => row?.logTail != null);
-  return {
-    type,
-    status: 'False',
-    reason,
-    message,
-    deadline,
-    ...(troubled?.message == null ? {} : { lastError: troubled.message }),
-    ...(troubled?.logTail == null ? {} : { logTail: troubled.logTail.slice(-10) }),
-  };
-}
-
 function stateOf(
   { environment, hosts, instances }: World,
   planned: PlannerResult,
@@ -232,34 +191,6 @@ function stateOf(
   const ending = environment.state === 'updating' && !ready;
   return rolls || steps || ending ? 'updating' : 'active';
 }
-
-function readyCondition(
-  state: EnvironmentState,
-  conditions: readonly Condition[],
-  missing: readonly string[],
-): ConditionInput {
-  const type = 'Ready' as const;
-  if (missing.length === 0)
-    return { type, status: 'True', reason: 'AllReady', message: 'Everything is ready' };
-  const first = missing.map((m) => conditions.find((c) => c.type === m)).find((c) => c !== undefined);
-  const reason = state[0]!.toUpperCase() + state.slice(1);
-  return {
-    type,
-    status: 'False',
-    reason,
-    message: `Waits for ${missing.join(', ')}${first === undefined ? '' : `. ${first.message}`}`,
-    ...(first?.deadline === undefined ? {} : { deadline: first.deadline }),
-  };
-}
-
-const simulatedConditions: ConditionInput[] = (
-  ['ApiServerReady', 'ObjectsApplied', 'NodesReady'] as const
-).map((type) => ({
-  type,
-  status: 'True',
-  reason: 'Simulated',
-  message: 'All hosts are simulated: there is no cluster to look at',
-}));
 
 function eventsOf({ environment }: World, status: Status, now: Date): EventInput[] {
   const about = {
