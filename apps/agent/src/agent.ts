@@ -16,6 +16,9 @@ import { Ledger } from './prepare/ledger.ts';
 import { HostPreparer, type Preparer } from './prepare/prepare.ts';
 import { Reporter } from './reporter.ts';
 
+/** A new agent has not met its server yet: what it finds ended may be about to be replaced. */
+const aloneAfterStartMs = 2000;
+
 /** What makes the local hosts of a machine; other agents have none. */
 export interface LocalHostMaker {
   apply(wanted: Slice['localHosts']): void;
@@ -49,6 +52,7 @@ export class Agent {
   #localHosts: LocalHostMaker | undefined;
   #connection: Connection | undefined;
   #connectedAt = 0;
+  readonly #startedAt = Date.now();
 
   constructor(config: AgentConfig, parts: AgentParts) {
     this.#config = config;
@@ -64,7 +68,7 @@ export class Agent {
       log: this.#log,
       cgroup: simulated ? undefined : config.cgroup,
       watches: !simulated,
-      connected: () => this.#connection?.connected ?? false,
+      alone: () => !this.connected && Date.now() - this.#startedAt > aloneAfterStartMs,
       connectedAt: () => this.#connectedAt,
       changed: () => this.#reporter.changed(),
     });

@@ -22,8 +22,8 @@ export interface HostParts {
   cgroup: string | undefined;
   /** False for simulated hosts: nothing is probed. */
   watches: boolean;
-  /** Whether a server answers; without one the agent restarts what fails by itself. */
-  connected: () => boolean;
+  /** Whether no server answers; then the agent restarts what fails by itself. */
+  alone: () => boolean;
   /** When it was last connected (ms since the epoch); 0 = never. */
   connectedAt: () => number;
   /** Something of the inventory is different. */
@@ -87,14 +87,17 @@ export class Host {
     if (this.#poweringOff) return undefined;
     this.#remember(slice);
     const wanted = new Map(slice.instances.map((entry) => [entry.id, entry]));
-    for (const instance of this.#instances.values()) {
+    const before = [...this.#instances.values()];
+    // All are known before anything moves: one that others wait for must not pass for one that nobody plans.
+    const added = slice.instances.flatMap((entry) =>
+      this.#instances.has(entry.id) ? [] : (this.#add(entry) ?? []),
+    );
+    for (const instance of before) {
       const entry = wanted.get(instance.id);
       if (entry !== undefined) instance.entry = entry;
       else void this.#remove(instance, slice.stops.find((s) => s.instanceId === instance.id)?.graceMs);
     }
-    for (const entry of slice.instances) {
-      if (!this.#instances.has(entry.id)) void this.#add(entry)?.bringUp();
-    }
+    for (const instance of added) void instance.bringUp();
     this.#changed();
     // Later: what is to start comes first.
     setImmediate(() => this.#save(slice));
@@ -176,7 +179,7 @@ export class Host {
   #changed(): void {
     this.#waiters.look();
     this.#parts.changed();
-    if (!this.#parts.connected()) setImmediate(() => this.#restartAbandoned());
+    if (this.#parts.alone()) setImmediate(() => this.#restartAbandoned());
   }
 
   #sweep(): void {
@@ -190,13 +193,13 @@ export class Host {
     for (const instance of this.#instances.values()) {
       if (instance.failingSince === 0) continue;
       const forMs = Date.now() - instance.failingSince;
-      const connected = this.#parts.connected();
+      const alone = this.#parts.alone();
       const patience = agentTimings.autonomyAfterSeconds * 1000;
       // With a server, only an exit that it does not see to: whether to replace what is unhealthy is its decision.
-      if (connected && (instance.hasProcess || forMs < patience)) continue;
-      if (!connected && instance.hasProcess && forMs < patience) continue;
+      if (!alone && (instance.hasProcess || forMs < patience)) continue;
+      if (alone && instance.hasProcess && forMs < patience) continue;
       if (forMs < instance.backoff) continue;
-      const why = connected ? `the server did not replace it in ${patience / 1000} s` : 'no server answers';
+      const why = alone ? 'no server answers' : `the server did not replace it in ${patience / 1000} s`;
       void instance.restart(why);
     }
   }
