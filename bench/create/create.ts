@@ -11,7 +11,7 @@ import { type BenchmarkReport, report } from '../report.ts';
 export const runs = 5;
 
 export async function run(count: number): Promise<BenchmarkReport[]> {
-  const samples: Record<string, number[]> = { activeMs: [], floorNodeReadyMs: [], floorReadyzMs: [] };
+  const samples = { activeMs: [] as number[], floorNodeReadyMs: [] as number[], floorReadyzMs: [] as number[] };
   await withInstallation('create', async (rancher) => {
     const remove = async (name: string) => {
       await rancher.must(['environment', 'delete', name, '--wait']);
@@ -28,11 +28,11 @@ export async function run(count: number): Promise<BenchmarkReport[]> {
         120_000,
         20,
       );
-      samples['activeMs']?.push(performance.now() - started);
+      samples.activeMs.push(performance.now() - started);
       await remove(name);
       const floor = await floorCreate();
-      samples['floorNodeReadyMs']?.push(Math.max(floor.nodeReadyMs, floor.readyzMs));
-      samples['floorReadyzMs']?.push(floor.readyzMs);
+      samples.floorNodeReadyMs.push(Math.max(floor.nodeReadyMs, floor.readyzMs));
+      samples.floorReadyzMs.push(floor.readyzMs);
     }
   });
   return [

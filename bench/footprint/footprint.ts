@@ -41,6 +41,9 @@ async function processes(rancher: Installation): Promise<Record<string, number>>
 
 export async function run(count: number): Promise<BenchmarkReport[]> {
   const samples: Record<string, number[]> = {};
+  const add = (name: string, value: number) => {
+    samples[name] = [...(samples[name] ?? []), value];
+  };
   await withInstallation('footprint', async (rancher) => {
     // What starting up left behind is collected and settled first.
     await pause(30_000);
@@ -53,11 +56,11 @@ export async function run(count: number): Promise<BenchmarkReport[]> {
       for (const [k, name] of Object.keys(pids).entries()) {
         const rss = after[k]?.rssMb ?? Number.NaN;
         const cpu = (((after[k]?.cpuSeconds ?? 0) - (before[k]?.cpuSeconds ?? 0)) / windowSeconds) * 100;
-        (samples[`${name} RSS (MB)`] ??= []).push(rss);
-        (samples[`${name} CPU (% of a core)`] ??= []).push(cpu);
+        add(`${name} RSS (MB)`, rss);
+        add(`${name} CPU (% of a core)`, cpu);
         if (name === 'api' || name === 'worker') server += rss;
       }
-      (samples['server without Postgres RSS (MB)'] ??= []).push(server);
+      add('server without Postgres RSS (MB)', server);
     }
   });
   const { stdout } = await command('uname', ['-m']);

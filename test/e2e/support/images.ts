@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Installation, run } from './installation.ts';
 
@@ -80,7 +80,7 @@ async function makeBusyboxArchive(file: string): Promise<void> {
 export async function loadBusybox(installation: Installation, environment = 'default'): Promise<void> {
   const archive = join(installation.home, 'busybox.tar');
   await makeBusyboxArchive(archive);
-  const cache = process.env['RANCHER_CACHE'] ?? join(process.env['HOME'] ?? '/root', '.cache/rancher');
+  const cache = process.env.RANCHER_CACHE ?? join(homedir(), '.cache/rancher');
   for (const instance of await installation.instances(environment)) {
     if (instance.component !== 'containerd') continue;
     const socket = `/proc/${instance.pid}/root/run/containerd/containerd.sock`;

@@ -36,6 +36,13 @@ export interface EventRow {
   data?: Record<string, unknown>;
 }
 
+export interface Answer {
+  status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever was answered
+  body: any;
+  headers: Headers;
+}
+
 export interface Installation {
   home: string;
   port: number;
@@ -47,7 +54,7 @@ export interface Installation {
   must(args: string[], options?: { input?: string; timeoutMs?: number }): Promise<string>;
   kubectl(args: string[], options?: { environment?: string; input?: string }): Promise<string>;
   /** A request with the admin key. */
-  api(method: string, path: string, body?: unknown): Promise<{ status: number; body: any; headers: Headers }>; // biome-ignore lint/suspicious/noExplicitAny: responses are looked into freely by tests
+  api(method: string, path: string, body?: unknown): Promise<Answer>;
   instances(environment?: string): Promise<InstanceRow[]>;
   events(environment?: string): Promise<EventRow[]>;
   purge(): Promise<void>;
