@@ -17,7 +17,14 @@ import { createIngestion } from './ingestion.ts';
 import { createPusher } from './pusher.ts';
 import { answer } from './requests.ts';
 import type { EnvironmentSecrets } from './secrets.ts';
-import { createSpecStore, cutSlice, loadHosts, loadLocalHosts, loadPlan, type SliceHost } from './slices.ts';
+import {
+  createPlanStore,
+  createSpecStore,
+  cutSlice,
+  loadHosts,
+  loadLocalHosts,
+  type SliceHost,
+} from './slices.ts';
 import { createStreams } from './streams.ts';
 
 /** What the rest of the API does with agents. */
@@ -57,6 +64,7 @@ export function createAgentHub(options: {
   const { prisma, secrets, replicaId, logger, wake } = options;
   const connections = new Map<string, Connection>();
   const specs = createSpecStore(prisma);
+  const plans = createPlanStore(prisma);
   const ingestion = createIngestion({ prisma, replicaId, logger, wake });
   const streams = createStreams();
   const pusher = createPusher({ push, logger });
@@ -70,14 +78,10 @@ export function createAgentHub(options: {
     const held = hostIds.filter((id) => connections.get(id)?.greeted === true);
     if (held.length === 0) return;
     const hosts = await loadHosts(prisma, held);
-    const environmentIds = [...new Set(hosts.flatMap((host) => host.environmentId ?? []))];
-    const plans = new Map(
-      await Promise.all(environmentIds.map(async (id) => [id, await loadPlan(prisma, id)] as const)),
-    );
     const machines = hosts.filter((host) => host.kind === 'machine').map((host) => host.id);
     const localHosts = machines.length === 0 ? new Map() : await loadLocalHosts(prisma, machines);
     for (const host of hosts) {
-      const plan = host.environmentId === null ? undefined : plans.get(host.environmentId);
+      const plan = host.environment === null ? undefined : await plans.target(host.environment);
       await sendSlice(host, cutSlice(host, plan, localHosts.get(host.id) ?? []));
     }
   }
@@ -141,7 +145,7 @@ export function createAgentHub(options: {
 
   async function reply(connection: Connection, request: AgentMessage & { type: 'request' }): Promise<void> {
     try {
-      const result = await answer({ prisma, specs, secrets }, connection.info.hostId, request);
+      const result = await answer({ prisma, plans, specs, secrets }, connection.info.hostId, request);
       connection.send({ type: 'reply', id: request.id, ok: true, result });
     } catch (error) {
       const known = error instanceof DomainError;

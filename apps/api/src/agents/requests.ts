@@ -5,7 +5,7 @@ import { DomainError, type InstanceSpec } from '@rancher/domain';
 import { issueCertificate } from '@rancher/pki';
 import { createRegistrationToken } from '../intent/registration-tokens.ts';
 import type { EnvironmentSecrets } from './secrets.ts';
-import { loadPlan, type SpecStore } from './slices.ts';
+import type { PlanStore, SpecStore } from './slices.ts';
 
 const certificateDays = 365;
 /** The machine starts the local host's agent at once, so its token need not live long. */
@@ -13,6 +13,7 @@ const localHostTokenSeconds = 600;
 
 interface Asking {
   prisma: PrismaClient;
+  plans: PlanStore;
   specs: SpecStore;
   secrets: EnvironmentSecrets;
 }
@@ -79,19 +80,22 @@ async function secret(
 
 /** The spec of an instance of this very host in the target plan. */
 async function entitled(
-  { prisma, specs }: Asking,
+  { prisma, plans, specs }: Asking,
   hostId: string,
   instanceId: string,
 ): Promise<{ environmentId: string; spec: InstanceSpec }> {
   const refused = new DomainError('forbidden', 'The instance is not of this host in the present plan.');
-  const host = await prisma.host.findUnique({ where: { id: hostId }, select: { environmentId: true } });
-  if (host?.environmentId == null) throw refused;
-  const plan = await loadPlan(prisma, host.environmentId);
+  const host = await prisma.host.findUnique({
+    where: { id: hostId },
+    select: { environment: { select: { id: true, targetPlanId: true } } },
+  });
+  if (host?.environment == null) throw refused;
+  const plan = await plans.target(host.environment);
   const planned = plan.instances.find((i) => i.id === instanceId && i.hostId === hostId);
   if (planned === undefined) throw refused;
   const spec = (await specs.get([planned.specHash])).get(planned.specHash);
   if (spec === undefined) throw refused;
-  return { environmentId: host.environmentId, spec };
+  return { environmentId: host.environment.id, spec };
 }
 
 /** A one-use token bound to one local host, for the machine that makes it. An earlier one is void from then on. */

@@ -17,19 +17,33 @@ export interface EnvironmentPlan {
   actions: PlanAction[];
 }
 
-export async function loadPlan(prisma: PrismaClient, environmentId: string): Promise<EnvironmentPlan> {
-  const environment = await prisma.environment.findUnique({
-    where: { id: environmentId },
-    select: { targetPlanId: true },
-  });
-  const id = environment?.targetPlanId ?? null;
-  const plan = id === null ? null : await prisma.plan.findUnique({ where: { id } });
+export interface PlanStore {
+  /** The target plan of an environment; without instances while there is none. */
+  target(environment: { id: string; targetPlanId: string | null }): Promise<EnvironmentPlan>;
+}
+
+/** Plans never change, so the ones last used are kept. */
+export function createPlanStore(prisma: PrismaClient, kept = 250): PlanStore {
+  const cache = new Map<string, EnvironmentPlan>();
   return {
-    environmentId,
-    planId: plan?.id ?? null,
-    generation: plan?.generation ?? 0,
-    instances: (plan?.instances ?? []) as unknown as PlannedInstance[],
-    actions: (plan?.actions ?? []) as unknown as PlanAction[],
+    async target({ id: environmentId, targetPlanId: planId }) {
+      const none = { environmentId, planId: null, generation: 0, instances: [], actions: [] };
+      if (planId === null) return none;
+      const known = cache.get(planId);
+      if (known !== undefined) return known;
+      const row = await prisma.plan.findUnique({ where: { id: planId } });
+      if (row === null) return none;
+      const plan = {
+        environmentId,
+        planId,
+        generation: row.generation,
+        instances: row.instances as unknown as PlannedInstance[],
+        actions: row.actions as unknown as PlanAction[],
+      };
+      if (cache.size >= kept) cache.delete(cache.keys().next().value as string);
+      cache.set(planId, plan);
+      return plan;
+    },
   };
 }
 
@@ -38,6 +52,7 @@ export interface SliceHost {
   name: string;
   kind: string;
   environmentId: string | null;
+  environment: { id: string; targetPlanId: string | null } | null;
   removedAt: Date | null;
   conditions: Condition[];
 }
@@ -51,6 +66,7 @@ export async function loadHosts(prisma: PrismaClient, ids: string[]): Promise<Sl
       name: true,
       kind: true,
       environmentId: true,
+      environment: { select: { id: true, targetPlanId: true } },
       removedAt: true,
       conditions: true,
     },

@@ -38,6 +38,8 @@ export function createHostsOf(prisma: PrismaClient): HostsOf {
       try {
         const hostIds = await load(environmentId, service);
         cache.delete(key);
+        // Where it runs nowhere yet, whoever asks waits for just that.
+        if (hostIds.length === 0) return hostIds;
         if (cache.size >= environmentsKept) cache.delete(cache.keys().next().value as string);
         cache.set(key, { at: Date.now(), hostIds });
         return hostIds;

@@ -23,6 +23,7 @@ export function requests(app: App, context: Context): void {
       status: reply.statusCode,
       durationMs: Math.round(reply.elapsedTime * 10) / 10,
       principal: request.principal?.id,
+      ...(request.problemCode === null ? {} : { code: request.problemCode }),
     };
     if (route === '/livez' || route === '/readyz' || route === '/metrics') request.log.debug(line, 'request');
     else request.log.info(line, 'request');

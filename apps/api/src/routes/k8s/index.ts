@@ -1,6 +1,7 @@
 import type { App, Context } from '../../context.ts';
 import { toProblem } from '../../http/problem.ts';
 import { caller } from '../../plugins/app/authentication.ts';
+import { logUnserved } from '../../plugins/app/errors.ts';
 
 /** Kubernetes' names for what went wrong (`metav1.StatusReason`). */
 const reasons: Record<number, string> = {
@@ -22,7 +23,8 @@ export async function k8s(parent: App, context: Context): Promise<void> {
     app.addContentTypeParser('*', (_request, _payload, done) => done(null));
     app.setErrorHandler((error, request, reply) => {
       const problem = toProblem(error, request.id);
-      if (problem.status >= 500) request.log.warn({ err: error }, 'Kubernetes API not reached');
+      if (problem.status >= 500) logUnserved(request, error);
+      request.problemCode = problem.code;
       return reply
         .code(problem.status)
         .type('application/json')
