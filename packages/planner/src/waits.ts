@@ -5,6 +5,9 @@ import { nameOf, place, type World } from './world.ts';
 
 /** How soon an overdue wait is looked at again; what it waits for wakes the planner sooner. */
 const overdueEveryMs = 30_000;
+const deactivatedEveryMs = 3_600_000;
+/** The next full interval, so that looks in between come to the same. */
+const tick = (now: number, everyMs: number) => (Math.floor(now / everyMs) + 1) * everyMs;
 const iso = (ms: number) => new Date(ms).toISOString();
 
 /**
@@ -71,7 +74,7 @@ export const waitFor = {
         reason: 'Deactivated',
         message: 'The environment is deactivated: what runs keeps running, and nothing is changed',
       },
-      nextLookAt: world.now + 3_600_000,
+      nextLookAt: tick(world.now, deactivatedEveryMs),
     };
   },
 };
@@ -163,7 +166,7 @@ function wait(world: World, input: WaitInput): PlanWait {
       deadline: iso(deadline),
       ...(nextTry === undefined ? {} : { nextTryAt: iso(nextTry) }),
     },
-    nextLookAt: due > world.now ? due : world.now + overdueEveryMs,
+    nextLookAt: due > world.now ? due : tick(world.now, overdueEveryMs),
   };
 }
 

@@ -146,6 +146,31 @@ describe('an instance that exits', () => {
   });
 });
 
+describe('another version', () => {
+  it('is rolled out one instance at a time, and observed when all of it is done', async () => {
+    const id = await active(1);
+    const [agent] = await lab.agentsOf(id);
+    const before = [...agent!.running.keys()];
+    await lab.prisma.environment.update({
+      where: { id },
+      data: { kubernetesVersion: '1.36.3', generation: 2, resourceVersion: { increment: 1 } },
+    });
+    await reconcileEnvironment(lab.context, id);
+    expect(await lab.row(id)).toMatchObject({ state: 'updating', observedGeneration: 1 });
+    expect(await condition(id, 'PlanBlocked')).toMatchObject({ reason: 'RollingUpdate' });
+    const target = (await lab.row(id)).targetPlanId!;
+    expect((await lab.prisma.plan.findUniqueOrThrow({ where: { id: target } })).actions).toHaveLength(1);
+    await lab.settle(id);
+    expect(await lab.row(id)).toMatchObject({ state: 'active', health: 'healthy', observedGeneration: 2 });
+    const kubelet = await lab.prisma.service.findFirstOrThrow({
+      where: { environmentId: id, name: 'kubelet' },
+    });
+    expect(kubelet.version).toBe('1.36.3');
+    const kept = [...agent!.running.values()].filter((i) => before.includes(i.id)).map((i) => i.service);
+    expect(kept.sort()).toEqual(['containerd', 'coredns', 'etcd']);
+  });
+});
+
 describe('a host', () => {
   it('that falls silent is waited for, then lost, and its instances are unknown; on its return nothing is restarted', async () => {
     const id = await active(2);

@@ -8,7 +8,7 @@ import { ensureSecrets } from './secrets.ts';
 import { isSimulated } from './simulated.ts';
 import type { Render, SpecCache } from './specs.ts';
 import { type Status, statusOf, writeStatus } from './status.ts';
-import { ensureSystemStack, plannerServices, stackSize } from './system-stack.ts';
+import { ensureSystemStack, plannerServices, stackVersions } from './system-stack.ts';
 import { loadWorld, plannerHosts, plannerInstances, type World } from './world.ts';
 
 /** How often a pass is begun anew when somebody else wrote meanwhile, before it is left to the next job. */
@@ -54,9 +54,17 @@ async function load({ prisma, masterKey }: Context, environmentId: string): Prom
   const world = await loadWorld(prisma, environmentId);
   if (world === null || world.environment.desiredState === 'removed') return world;
   await ensureSecrets(prisma, masterKey, world.environment, world.secretNames);
-  if (plannerServices(world.services).length === stackSize) return world;
+  if (isComplete(world)) return world;
   await ensureSystemStack(prisma, { environmentId, kubernetesVersion: world.environment.kubernetesVersion });
   return loadWorld(prisma, environmentId);
+}
+
+/** Every component has its service, in the version that goes with the environment's. */
+function isComplete({ environment, services }: World): boolean {
+  const versions = stackVersions(environment.kubernetesVersion);
+  return [...versions].every(([name, version]) =>
+    services.some((s) => s.name === name && s.version === version),
+  );
 }
 
 /** The planner's answer for a world, with the renderer of the specs it compared. */

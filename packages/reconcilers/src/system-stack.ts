@@ -4,8 +4,11 @@ import { derivedId } from '@rancher/domain';
 import type { PlannerService } from '@rancher/planner';
 
 export const systemStackName = 'kubernetes';
-/** How many services a complete system stack has. */
-export const stackSize = components.length;
+
+/** Version of each component's program, by its name. */
+export function stackVersions(kubernetesVersion: string): Map<string, string> {
+  return new Map(components.map((c) => [c.name, c.version(kubernetesVersion)]));
+}
 
 /**
  * Makes the system stack's row and one service for each component, where they are missing, and brings versions up to
