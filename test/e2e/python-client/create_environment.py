@@ -6,13 +6,14 @@ from pathlib import Path
 
 from rancher_client import AuthenticatedClient
 from rancher_client.api.environments import create_environment, delete_environment, get_environment
-from rancher_client.models import CreateEnvironmentBody
+from rancher_client.models import EnvironmentCreate, Operation
 
 url, key_file, name = sys.argv[1:4]
 client = AuthenticatedClient(base_url=url, token=Path(key_file).read_text().strip())
 
-body = CreateEnvironmentBody.from_dict({"name": name, "spec": {"hosts": {"local": 1}}})
+body = EnvironmentCreate.from_dict({"name": name, "spec": {"hosts": {"local": 1}}})
 operation = create_environment.sync(client=client, body=body)
+assert isinstance(operation, Operation), operation
 environment_id = operation.target.id
 print("created", environment_id, flush=True)
 
