@@ -109,11 +109,18 @@ it.each<[string, Partial<Before>, Partial<ObservedInstance>, string[], boolean]>
   [
     'started again by its agent',
     {},
-    { restarts: 2 },
+    { restarts: 2, message: 'started again with its host' },
     [
-      'InstanceRestartedByAgent: kubelet on host-1 exited and was started again 2 times by its agent, which had no answer from the server',
+      'InstanceRestartedByAgent: kubelet on host-1 was started again 2 times by its agent, while no server told it to: started again with its host',
     ],
     false,
+  ],
+  [
+    'healthy after its agent started it again',
+    { ...fresh, replaces: 'ins_0', restarts: 1 },
+    { restarts: 1 },
+    ['InstanceHealthy: kubelet on host-1 is healthy again'],
+    true,
   ],
   ['on its way out', { state: 'stopping' }, { state: 'exited', health: 'unhealthy' }, [], true],
 ])('%s', (_name, before, after, events, reconcile) => {

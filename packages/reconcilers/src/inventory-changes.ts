@@ -140,7 +140,8 @@ function eventsOf(host: { id: string; name: string }, row: Before, after: After,
   if (after.restarts > row.restarts) {
     const times = after.restarts - row.restarts;
     const how = times === 1 ? 'once' : `${times} times`;
-    const message = `${where} exited and was started again ${how} by its agent, which had no answer from the server`;
+    const why = after.message === null ? '' : `: ${after.message}`;
+    const message = `${where} was started again ${how} by its agent, while no server told it to${why}`;
     events.push(tell('Warning', 'InstanceRestartedByAgent', message, { restarts: after.restarts }));
   }
   if (after.state === 'exited' && row.state !== 'exited') {
@@ -169,7 +170,8 @@ function healthyEvent(
     data?: Record<string, unknown>,
   ) => EventInput,
 ): EventInput[] {
-  const first = row.healthyAt === null;
+  // A run that its agent started again was healthy before, or its replacement would be told of twice.
+  const first = row.healthyAt === null && after.restarts === 0;
   if (first && row.replaces !== null) {
     const durationMs =
       between(row.replacedExitedAt?.toISOString() ?? null, after.healthyAt) ??
