@@ -10,11 +10,14 @@ import {
   recordLocalHosts,
 } from '@rancher/reconcilers';
 import type { Logger } from '@rancher/telemetry';
-import { databaseIsGone } from '../http/problem.ts';
+import { databaseIsGone } from '../http/database-gone.ts';
 
 /** Hosts recorded at once: fewer than the pool has connections, so that requests of users find one. */
 const concurrency = 6;
+const firstPauseMs = 100;
 const maxPauseMs = 5_000;
+/** Tries at a report that the database answers with an error, such as a conflict of two writers. */
+const maxFailures = 3;
 
 /** The newest that is known of a host and not yet written. What is older is of no use to anyone. */
 export interface News {
@@ -69,7 +72,8 @@ export function createIngestion(options: {
   }
 
   async function drain(hostId: string): Promise<void> {
-    for (let pauseMs = 100; ; ) {
+    let pauseMs = firstPauseMs;
+    for (let failures = 0; ; ) {
       const news = waiting.get(hostId);
       if (news === undefined) {
         running.delete(hostId); // in the same turn: who adds after it starts anew
@@ -78,19 +82,21 @@ export function createIngestion(options: {
       waiting.delete(hostId);
       try {
         await slots(() => write(hostId, news));
-        pauseMs = 100;
+        pauseMs = firstPauseMs;
+        failures = 0;
+        continue;
       } catch (error) {
         if (!databaseIsGone(error)) {
-          logger.error({ err: error, hostId }, 'report of a host not recorded');
-          continue;
+          failures += 1;
+          logger.error({ err: error, hostId, failures }, 'report of a host not recorded');
         }
         if (closing.signal.aborted) break;
-        waiting.set(hostId, { ...news, ...waiting.get(hostId) });
-        await delay(pauseMs * (0.5 + Math.random() / 2), undefined, { signal: closing.signal }).catch(
-          () => {},
-        );
-        pauseMs = Math.min(pauseMs * 2, maxPauseMs);
+        // What is refused again and again is not worth more; the host's next report has it all.
+        if (failures < maxFailures) waiting.set(hostId, { ...news, ...waiting.get(hostId) });
+        else failures = 0;
       }
+      await delay(pauseMs * (0.5 + Math.random() / 2), undefined, { signal: closing.signal }).catch(() => {});
+      pauseMs = Math.min(pauseMs * 2, maxPauseMs);
     }
   }
 

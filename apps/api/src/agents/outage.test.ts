@@ -6,7 +6,7 @@ import { createAuthority, generateKeyPair, issueCertificate, sealSecret } from '
 import { until } from '@rancher/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createAuthenticator } from '../auth/authenticator.ts';
-import { databaseIsGone } from '../http/problem.ts';
+import { databaseIsGone } from '../http/database-gone.ts';
 import { createRegistrationToken } from '../intent/registration-tokens.ts';
 import { dial, join, type TestAgent } from '../testing/agent.ts';
 import { type Harness, startHarness } from '../testing/harness.ts';

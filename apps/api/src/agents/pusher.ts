@@ -1,5 +1,5 @@
 import type { Logger } from '@rancher/telemetry';
-import { databaseIsGone } from '../http/problem.ts';
+import { databaseIsGone } from '../http/database-gone.ts';
 
 const retryMs = 1_000;
 

@@ -6,7 +6,7 @@ import { DomainError, errorCodes } from '@rancher/domain';
 import type { Logger } from '@rancher/telemetry';
 import { WebSocketServer } from 'ws';
 import { hashSecret } from '../auth/keys.ts';
-import { databaseIsGone } from '../http/problem.ts';
+import { databaseIsGone } from '../http/database-gone.ts';
 import type { AgentHub } from './hub.ts';
 
 const maxControlPayload = 8 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import type { PrismaClient } from '@rancher/db';
 import { DomainError } from '@rancher/domain';
-import { databaseIsGone } from '../http/problem.ts';
+import { databaseIsGone } from '../http/database-gone.ts';
 import { hashSecret } from './keys.ts';
 import type { HostPrincipal, KeyPrincipal, KeyRole } from './principal.ts';
 

@@ -1,6 +1,6 @@
 import type { Event, PrismaClient } from '@rancher/db';
 import type { Logger } from '@rancher/telemetry';
-import { databaseIsGone } from '../http/problem.ts';
+import { databaseIsGone } from '../http/database-gone.ts';
 
 const batch = 500;
 const retryMs = 1_000;

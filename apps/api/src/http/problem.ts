@@ -2,6 +2,7 @@ import { DomainError, type ErrorCode, errorCodes } from '@rancher/domain';
 import type { FastifyError } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { component } from './components.ts';
+import { databaseIsGone } from './database-gone.ts';
 
 /** RFC 9457, with our stable `code`, a JSON pointer into the body, and the request id that the log has too. */
 const problemSchema = Type.Object({
@@ -126,47 +127,4 @@ function describeValidation(error: FastifyError): Described {
 
 function escapePointer(part: string): string {
   return part.replaceAll('~', '~0').replaceAll('/', '~1');
-}
-
-const connectionErrors = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ENOENT',
-  'EPIPE',
-  'ETIMEDOUT',
-  'P1001',
-  'P1002',
-  'P1008',
-  'P1017',
-  'P2024',
-  '57P01',
-  '57P02',
-  '57P03',
-]);
-
-/** Whether an error says that Postgres cannot be reached, rather than that a query is wrong. */
-export function databaseIsGone(error: unknown): boolean {
-  for (
-    let e = error as Error | undefined, depth = 0;
-    e && depth < 6;
-    e = e.cause as Error | undefined, depth++
-  ) {
-    const code = (e as { code?: unknown }).code;
-    if (
-      typeof code === 'string' &&
-      connectionErrors.has(code) &&
-      !('syscall' in e && (e as { syscall?: string }).syscall === 'open')
-    )
-      return true;
-    const kind = (e as { kind?: unknown }).kind;
-    if (kind === 'DatabaseNotReachable' || kind === 'ConnectionClosed' || kind === 'SocketTimeout')
-      return true;
-    if (
-      /Can't reach database|Connection terminated|timeout exceeded when trying to connect|shutting down|starting up/.test(
-        e.message ?? '',
-      )
-    )
-      return true;
-  }
-  return false;
 }

@@ -1,5 +1,5 @@
 import type { PrismaClient } from '@rancher/db';
-import { databaseIsGone } from '../http/problem.ts';
+import { databaseIsGone } from '../http/database-gone.ts';
 
 /** How long hosts that were looked up are believed. */
 const freshMs = 1_000;

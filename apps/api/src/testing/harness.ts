@@ -107,7 +107,7 @@ async function openContext(home: string, { prisma }: Database, queue: Queue): Pr
     prisma,
     queue,
     artifacts: createArtifactStore({ cacheDir: join(home, 'cache') }),
-    logger: createLogger({ name: 'test', level: 'fatal' }),
+    logger: createLogger({ name: 'test', level: 'error' }),
     metrics: createMetrics('test'),
     masterKey,
     tls: await loadServerTls(prisma, { masterKey, home, names: ['127.0.0.1'] }),
