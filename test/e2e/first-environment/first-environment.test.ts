@@ -71,10 +71,10 @@ test('a Deployment with a Service runs; logs, exec and port-forward work', async
     'exec',
     pod!.name,
     '--',
+    'timeout',
+    '5',
     'wget',
     '-qO-',
-    '-T',
-    '5',
     'http://web',
   ]);
   expect(viaService).toMatch(/^web-/);

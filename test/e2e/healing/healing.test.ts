@@ -81,10 +81,10 @@ async function nothingLost(): Promise<void> {
       'exec',
       now[0]!.name,
       '--',
+      'timeout',
+      '2',
       'wget',
       '-qO-',
-      '-T',
-      '2',
       'http://web',
     ]);
     return result.code === 0 ? result.stdout : undefined;

@@ -16,6 +16,7 @@ const applets = [
   'sh',
   'sleep',
   'cat',
+  'timeout',
   'wget',
   'nslookup',
   'httpd',
