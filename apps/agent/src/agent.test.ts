@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -193,6 +194,31 @@ describe('what fails', () => {
     server.push(testSlice('host_a', 2, web, of('ins_2')));
     await until(runs('ins_2'));
     expect(host.read(config)).toBe('of web\n');
+  });
+});
+
+describe('a full disk', () => {
+  it('is named, harms nothing that runs, and is got over', async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', host.path('/var/lib')]);
+    try {
+      await host.start();
+      server.push(testSlice('host_a', 1, web, of('ins_1')));
+      await until(runs('ins_1'));
+      const { pid } = now();
+      const large = { path: '/var/lib/large', mode: 0o600, content: 'x'.repeat(1024 ** 2) };
+      const specs = { ...web, large: testSpec('large', { files: [large] }) };
+      server.push(testSlice('host_a', 2, specs, [...of('ins_1'), { id: 'ins_l', service: 'large' }]));
+      await until(() => server.instance('large')?.message?.includes('the disk is full'));
+      expect(server.instance('large')).toMatchObject({ state: 'pending' });
+      expect(existsSync(host.path('/var/lib/large'))).toBe(false);
+      expect(now()).toMatchObject({ pid, health: 'healthy' });
+      execFileSync('mount', ['-o', 'remount,size=8m', host.path('/var/lib')]);
+      await until(runs('ins_l'));
+      expect(server.instance('large')?.message).toBeUndefined();
+    } finally {
+      await host.kill();
+      execFileSync('umount', ['--lazy', host.path('/var/lib')]);
+    }
   });
 });
 

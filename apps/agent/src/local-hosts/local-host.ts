@@ -105,6 +105,10 @@ export async function powerCut(home: string, record: LocalHostRecord): Promise<v
     await run('ip', ['netns', 'delete', netns(home, record)]);
 }
 
+export function isPluggedIn(home: string, record: LocalHostRecord): boolean {
+  return existsSync(`/sys/class/net/${veth(home, record)}/master`);
+}
+
 /** Plugs a running host into the bridge again, which may have been made anew. */
 export async function plugIn(machine: Machine, record: LocalHostRecord): Promise<void> {
   await run('ip', ['link', 'set', veth(machine.home, record), 'master', machine.bridge.name, 'up']);

@@ -10,6 +10,7 @@ import { ensureBridge, freeAddress, isBridgeUp } from './bridge.ts';
 import {
   hasJoined,
   hostFolder,
+  isPluggedIn,
   type Machine,
   plugIn,
   powerCut,
@@ -78,7 +79,7 @@ export class LocalHosts {
     const entry = resolve(options.entry ?? process.argv[1]!);
     // apps/agent/<src or dist>/main.*
     const app = resolve(entry, '../../../..');
-    const artifactsDir = config.artifactsDir ?? resolve(home, 'artifacts');
+    const artifactsDir = config.artifactsDir ?? resolve(config.stateDir, 'cache');
     mkdirSync(artifactsDir, { recursive: true });
     mkdirSync(hostsDir(home), { recursive: true, mode: 0o711 });
     const self = new LocalHosts(options, { home, bridge, app, entry: relative(app, entry), artifactsDir });
@@ -107,13 +108,13 @@ export class LocalHosts {
   /** Others on the machine may flush rules, reset forwarding, delete a bridge: looked at, and made again. */
   async #mendNetwork(): Promise<void> {
     const { home, bridge } = this.#machine;
-    if (this.#closed || isBridgeUp(bridge)) return;
+    const running = this.#records.all().filter((record) => this.#runs(record.hostId));
+    if (this.#closed || (isBridgeUp(bridge) && running.every((record) => isPluggedIn(home, record)))) return;
     this.#options.log.warn('the network of local hosts is not as it was: it is made again', {
       bridge: bridge.name,
     });
     await ensureBridge(home);
-    for (const record of this.#records.all())
-      if (this.#runs(record.hostId)) await plugIn(this.#machine, record);
+    for (const record of running) await plugIn(this.#machine, record);
   }
 
   async #adopt(): Promise<void> {

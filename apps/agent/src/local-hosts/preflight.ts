@@ -57,14 +57,14 @@ async function namespaces(): Promise<PreflightResult> {
 
 /** Tried in a network namespace of its own, which goes with the program. */
 async function bridges(): Promise<PreflightResult> {
-  const script = 'ip link add b type bridge && ip link add v type veth peer name w';
+  const script = 'ip link add name bridge0 type bridge && ip link add name veth0 type veth peer name veth1';
   const ok = await tryRun('unshare', ['--net', 'sh', '-c', script]);
   const message = ok ? 'can be made' : 'a bridge or a veth pair cannot be made';
   return result('bridge', ok, message, 'use a kernel with CONFIG_BRIDGE and CONFIG_VETH');
 }
 
 async function masquerade(): Promise<PreflightResult> {
-  const rules = 'table ip t { chain c { type nat hook postrouting priority srcnat; masquerade; } }';
+  const rules = 'table ip t {\n chain c {\n type nat hook postrouting priority srcnat;\n masquerade\n }\n}\n';
   const ok = await run('unshare', ['--net', 'nft', '-f', '-'], rules).then(
     () => true,
     () => false,
