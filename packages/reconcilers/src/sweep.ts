@@ -1,3 +1,4 @@
+import { jobs } from '@rancher/contracts';
 import type { Context } from './context.ts';
 import { recordSilence } from './hosts.ts';
 import { runtimeLabel } from './simulated.ts';
@@ -13,14 +14,26 @@ export async function sweep(context: Context, heardSince: Date): Promise<void> {
   for (const { id, isDue } of environments) if (isDue) touched.add(id);
   for (const environmentId of touched)
     await context.queue.enqueue('reconcile-environment', { environmentId });
-  for (const { id: environmentId, isChecked } of environments) {
-    if (isChecked) await context.queue.enqueue('check-environment', { environmentId });
+  const checksAll = isCheckRound(now);
+  for (const { id: environmentId, isChecked, isActive } of environments) {
+    if (isChecked && (checksAll || !isActive))
+      await context.queue.enqueue('check-environment', { environmentId });
   }
 }
 
-function due({ prisma }: Context): Promise<{ id: string; isDue: boolean; isChecked: boolean }[]> {
+/**
+ * Clusters that are well are looked into at every other sweep: agents tell at once what breaks, this finds what they
+ * cannot see. By the clock, as any worker may do the sweep.
+ */
+function isCheckRound(now: Date): boolean {
+  return Math.floor(now.getTime() / (jobs.sweep.everyMs ?? 1)) % 2 === 0;
+}
+
+function due({
+  prisma,
+}: Context): Promise<{ id: string; isDue: boolean; isChecked: boolean; isActive: boolean }[]> {
   return prisma.$queryRaw`
-    SELECT e."id",
+    SELECT e."id", e."state" = 'active' AND e."health" = 'healthy' AS "isActive",
       (e."generation" <> e."observedGeneration" OR e."nextLookAt" <= now()
         OR e."targetPlanId" IS NULL OR e."desiredState" = 'removed') AS "isDue",
       (e."desiredState" <> 'removed' AND e."targetPlanId" IS NOT NULL AND EXISTS (
