@@ -6,7 +6,7 @@ import type { PrismaClient } from '@rancher/db';
 import type { Queue } from '@rancher/queue';
 import type { Logger, Metrics } from '@rancher/telemetry';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
-import type { AgentHub } from './agents/hub.ts';
+import type { AgentHub, Agents } from './agents/hub.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import type { EventFeed } from './events/feed.ts';
 import type { EventStream } from './http/sse.ts';
@@ -25,7 +25,7 @@ export type App = FastifyInstance<
 
 /** What routes work with. Made once (see services.ts) and handed to every route's function. */
 export interface Context {
-  config: Pick<Config, 'home' | 'advertise' | 'replicaId'>;
+  config: Pick<Config, 'home' | 'advertise'>;
   prisma: PrismaClient;
   queue: Pick<Queue, 'enqueue'>;
   artifacts: ArtifactStore;
@@ -35,7 +35,12 @@ export interface Context {
   masterKey: Buffer;
   auth: Authenticator;
   tls: ServerTls;
-  agents: AgentHub;
+  /** Where other replicas reach this one. */
+  replicaUrl: string;
+  /** Agents whose sockets this replica holds. */
+  hub: AgentHub;
+  /** Agents of every replica. */
+  agents: Agents;
   events: EventFeed;
   hostsOf: HostsOf;
   upstreams: Upstreams;

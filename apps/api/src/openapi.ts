@@ -8,7 +8,7 @@ import { createContext } from './services.ts';
 export async function openApiDocument(): Promise<string> {
   const database = openDatabase({ url: 'postgres://nowhere.invalid/nothing' });
   const context = createContext({
-    config: { home: '', advertise: '', replicaId: '' },
+    config: { home: '', advertise: '' },
     prisma: database.prisma,
     queue: { enqueue: async () => {} },
     artifacts: createArtifactStore({ cacheDir: '' }),
@@ -16,12 +16,14 @@ export async function openApiDocument(): Promise<string> {
     metrics: createMetrics('openapi'),
     masterKey: Buffer.alloc(32),
     tls: { caPem: '', caSha256: '', certificatePem: '', privateKeyPem: '' },
+    replicaUrl: '',
+    systemKey: '',
   });
   const app = await createApp(context);
   try {
     return `${JSON.stringify(app.swagger(), null, 2)}\n`;
   } finally {
-    await context.agents.close();
+    await context.hub.close();
     await app.close();
     await database.close();
   }

@@ -1,7 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { createArtifactStore } from '@rancher/artifacts';
 import { type Config, loadConfig } from '@rancher/config';
-import { embeddedPostgresUrl, listen, migrate, openDatabase } from '@rancher/db';
+import { embeddedPostgresUrl, listen, migrate, openDatabase, type PrismaClient } from '@rancher/db';
 import { createQueue } from '@rancher/queue';
 import { createLogger, createMetrics } from '@rancher/telemetry';
 import closeWithGrace from 'close-with-grace';
@@ -33,6 +34,8 @@ async function main(): Promise<void> {
   const masterKey = await loadMasterKey(config.masterKeyFile);
   await bootstrap(database.prisma, config);
   const tls = await loadServerTls(database.prisma, { masterKey, home: config.home, names: namesOf(config) });
+  const replicaUrl = urlOf(config);
+  await forgetSockets(database.prisma, replicaUrl);
   const context = createContext({
     config,
     prisma: database.prisma,
@@ -42,6 +45,8 @@ async function main(): Promise<void> {
     metrics: createMetrics('api'),
     masterKey,
     tls,
+    replicaUrl,
+    systemKey: (await readFile(config.systemKeyFile, 'utf8')).trim(),
   });
   const app = await createApp(context);
   const listening = await listen(
@@ -64,7 +69,7 @@ async function main(): Promise<void> {
     context.lifecycle.stopping = true;
     listener.stop();
     for (const stream of context.streams) stream.end();
-    await context.agents.close();
+    await context.hub.close();
     context.events.close();
     context.upstreams.close();
     await app.close();
@@ -75,9 +80,31 @@ async function main(): Promise<void> {
   });
 }
 
+/** Where other replicas reach this one: the first address that it listens on, and of all addresses an outer one. */
+function urlOf(config: Config): string {
+  const first = config.listen[0]!;
+  const outer = Object.values(networkInterfaces())
+    .flatMap((list) => list ?? [])
+    .find((entry) => entry.family === 'IPv4' && !entry.internal)?.address;
+  const address = isEverywhere(first) ? (outer ?? '127.0.0.1') : first;
+  return `https://${address.includes(':') ? `[${address}]` : address}:${config.port}`;
+}
+
+/** A replica that has just started holds no sockets, whatever its predecessor left behind. */
+async function forgetSockets(prisma: PrismaClient, replicaUrl: string): Promise<void> {
+  await prisma.host.updateMany({
+    where: { connectedTo: replicaUrl },
+    data: { connectedTo: null, connectionId: null },
+  });
+}
+
+function isEverywhere(address: string): boolean {
+  return address === '0.0.0.0' || address === '::';
+}
+
 /** Every name and address that the server's certificate must hold. */
 function namesOf(config: Config): string[] {
-  const everywhere = config.listen.some((address) => address === '0.0.0.0' || address === '::');
+  const everywhere = config.listen.some(isEverywhere);
   const own = everywhere
     ? Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((entry) => entry.address))
     : [];

@@ -4,6 +4,7 @@ import type { PrismaClient } from '@rancher/db';
 import type { Queue } from '@rancher/queue';
 import type { Logger, Metrics } from '@rancher/telemetry';
 import { createAgentHub } from './agents/hub.ts';
+import { createRelay } from './agents/relay.ts';
 import { createEnvironmentSecrets } from './agents/secrets.ts';
 import { createAuthenticator } from './auth/authenticator.ts';
 import type { Context } from './context.ts';
@@ -23,16 +24,20 @@ export interface Adapters {
   metrics: Metrics;
   masterKey: Buffer;
   tls: ServerTls;
+  /** Where other replicas reach this one. */
+  replicaUrl: string;
+  /** Key of role `system`, for calls between replicas. */
+  systemKey: string;
 }
 
 /** Puts the parts together: the one place that knows which needs which. */
 export function createContext(adapters: Adapters): Context {
-  const { config, prisma, queue, logger, metrics, masterKey } = adapters;
+  const { prisma, queue, logger, metrics, masterKey } = adapters;
   const secrets = createEnvironmentSecrets(prisma, masterKey);
-  const agents = createAgentHub({
+  const hub = createAgentHub({
     prisma,
     secrets,
-    replicaId: config.replicaId,
+    replica: adapters.replicaUrl,
     logger,
     metrics,
     wake: (environmentId) => {
@@ -41,11 +46,19 @@ export function createContext(adapters: Adapters): Context {
       });
     },
   });
+  const agents = createRelay({
+    hub,
+    prisma,
+    self: adapters.replicaUrl,
+    systemKey: adapters.systemKey,
+    caPem: adapters.tls.caPem,
+  });
   const hostsOf = createHostsOf(prisma);
   const upstreams = createUpstreams({ tunnels: agents, secrets });
   return {
     ...adapters,
     auth: createAuthenticator(prisma),
+    hub,
     agents,
     events: createEventFeed({ prisma, logger }),
     hostsOf,
@@ -63,5 +76,5 @@ export const listenedChannels = [channels.plan, channels.machine, channels.event
 export function notified(context: Context, channel: string, payload: string): void {
   if (channel === channels.plan) context.hostsOf.forget(payload);
   if (channel === channels.event) context.events.notified();
-  else context.agents.notified(channel, payload);
+  else context.hub.notified(channel, payload);
 }

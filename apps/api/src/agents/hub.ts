@@ -35,10 +35,6 @@ export interface Agents {
   openTunnel(hostId: string, target: StreamTarget): Promise<Duplex>;
   /** Whether this replica holds the host's socket. */
   holds(hostId: string): boolean;
-  /** Whether a stream to the host may be had now. */
-  reaches(hostId: string): boolean;
-  /** Sends a host its last slice, which says that it is removed. */
-  dismiss(hostId: string): void;
 }
 
 export interface AgentHub extends Agents {
@@ -55,17 +51,18 @@ export interface AgentHub extends Agents {
 export function createAgentHub(options: {
   prisma: PrismaClient;
   secrets: EnvironmentSecrets;
-  replicaId: string;
+  /** What `Host.connectedTo` says of the hosts that are held here. */
+  replica: string;
   logger: Logger;
   metrics: Metrics;
   /** Enqueues `reconcile-environment`. */
   wake(environmentId: string): void;
 }): AgentHub {
-  const { prisma, secrets, replicaId, logger, wake } = options;
+  const { prisma, secrets, replica, logger, wake } = options;
   const connections = new Map<string, Connection>();
   const specs = createSpecStore(prisma);
   const plans = createPlanStore(prisma);
-  const ingestion = createIngestion({ prisma, replicaId, logger, wake });
+  const ingestion = createIngestion({ prisma, replicaId: replica, logger, wake });
   const streams = createStreams();
   const pusher = createPusher({ push, logger });
   const connected = options.metrics.gauge(
@@ -201,10 +198,8 @@ export function createAgentHub(options: {
     acceptStream: streams.accept,
     expectsStream: streams.expects,
     holds: (hostId) => connections.has(hostId),
-    reaches: (hostId) => connections.has(hostId),
     ask: (hostId, request) => connectionOf(hostId).ask(request),
     openTunnel: (hostId, target) => streams.open(connectionOf(hostId), target),
-    dismiss: (hostId) => pusher.push(hostId),
     notified(channel, payload) {
       if (channel === channels.machine && payload !== '') return pusher.push(payload);
       if (channel !== channels.plan && channel !== channels.machine) return;

@@ -1,4 +1,5 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { agentPaths } from '@rancher/contracts';
 import type { PrismaClient } from '@rancher/db';
@@ -7,10 +8,13 @@ import type { Logger } from '@rancher/telemetry';
 import { WebSocketServer } from 'ws';
 import { hashSecret } from '../auth/keys.ts';
 import { databaseIsGone } from '../http/database-gone.ts';
+import { rawHead, splice } from '../streams/splice.ts';
 import type { AgentHub } from './hub.ts';
 
 const maxControlPayload = 8 * 1024 * 1024;
 const maxStreamPayload = 4 * 1024 * 1024;
+/** Says that a replica has passed a stream on, so that it goes no further. */
+const passedOn = 'x-rancher-passed-on';
 const streamPath = /^\/v1\/agent\/streams\/([0-9a-f]{32})$/;
 
 export interface AgentSockets {
@@ -23,8 +27,11 @@ export function createAgentSockets(options: {
   prisma: PrismaClient;
   hub: AgentHub;
   logger: Logger;
+  /** URL of this replica, and the authority of all. */
+  self: string;
+  caPem: string;
 }): AgentSockets {
-  const { prisma, hub, logger } = options;
+  const { prisma, hub, logger, self, caPem } = options;
   const control = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
@@ -53,13 +60,45 @@ export function createAgentSockets(options: {
   }
 
   async function stream(id: string, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const hostId = known.get(hashSecret(credentialOf(request)));
-    if (hostId === undefined || !hub.expectsStream(id, hostId)) {
-      throw new DomainError('not_found', 'Nobody waits for that stream.');
-    }
+    const hash = hashSecret(credentialOf(request));
+    const hostId = known.get(hash);
+    if (hostId === undefined || !hub.expectsStream(id, hostId)) return elsewhere(hash, request, socket, head);
     streams.handleUpgrade(request, socket, head, (ws) => {
       if (!hub.acceptStream(id, hostId, ws)) ws.close(1008, 'nobody waits for this stream');
     });
+  }
+
+  /** A load balancer may lead a stream to another replica than the one that waits for it: it is passed on as it is. */
+  async function elsewhere(
+    hash: string,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): Promise<void> {
+    const host = await prisma.host.findUnique({
+      where: { credentialHash: hash },
+      select: { connectedTo: true },
+    });
+    if (host === null) throw new DomainError('unauthenticated', "The host's credential is unknown.");
+    if (host.connectedTo === null || host.connectedTo === self || passedOn in request.headers) {
+      throw new DomainError('not_found', 'Nobody waits for that stream.');
+    }
+    const upstream = httpsRequest(new URL(request.url!, host.connectedTo), {
+      ca: caPem,
+      agent: false,
+      headers: { ...request.headers, [passedOn]: 'true' },
+    });
+    upstream.on('error', (error) => refuse(socket, error));
+    upstream.on('response', () =>
+      refuse(socket, new DomainError('not_found', 'Nobody waits for that stream.')),
+    );
+    upstream.on('upgrade', (answer, far, farHead) => {
+      socket.write(rawHead(answer));
+      if (farHead.length > 0) socket.write(farHead);
+      splice(socket, far);
+    });
+    upstream.end();
+    if (head.length > 0) socket.unshift(head);
   }
 
   return {

@@ -1,5 +1,6 @@
 import type { App, Context } from '../context.ts';
 import { etcd } from './internal/etcd.ts';
+import { hostRelay } from './internal/hosts.ts';
 import { k8s } from './k8s/index.ts';
 import { livez } from './livez/index.ts';
 import { metrics } from './metrics/index.ts';
@@ -35,5 +36,6 @@ export async function routes(app: App, context: Context): Promise<void> {
   readyz(app, context);
   metrics(app, context);
   etcd(app, context);
+  hostRelay(app, context);
   await k8s(app, context);
 }

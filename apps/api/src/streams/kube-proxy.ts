@@ -4,7 +4,6 @@ import {
   type IncomingMessage,
   type RequestOptions,
   type ServerResponse,
-  STATUS_CODES,
 } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { readOnlyGroup } from '@rancher/components';
@@ -12,6 +11,7 @@ import { DomainError } from '@rancher/domain';
 import type { Agents } from '../agents/hub.ts';
 import { type KeyPrincipal, maySee, notFound } from '../auth/principal.ts';
 import type { HostsOf } from './hosts-of.ts';
+import { rawHead, splice } from './splice.ts';
 import type { Upstreams } from './upstream.ts';
 
 const path = /^\/k8s\/environments\/([A-Za-z0-9_]{1,64})(\/[^#]*|\?.*)?$/;
@@ -53,7 +53,7 @@ export interface KubeProxy {
  * and impersonates the caller, so that RBAC and the audit log see who it is.
  */
 export function createKubeProxy(options: {
-  agents: Pick<Agents, 'reaches'>;
+  agents: Pick<Agents, 'holds'>;
   upstreams: Upstreams;
   hostsOf: HostsOf;
 }): KubeProxy {
@@ -62,7 +62,7 @@ export function createKubeProxy(options: {
   async function prepare(request: IncomingMessage, principal: KeyPrincipal) {
     const { environmentId, rest } = target(request.url ?? '', principal);
     const hostIds = await hostsOf.find(environmentId, 'kube-apiserver');
-    const hostId = hostIds.find((id) => agents.reaches(id)) ?? hostIds[0];
+    const hostId = hostIds.find((id) => agents.holds(id)) ?? hostIds[0];
     if (hostId === undefined) {
       throw new DomainError('environment_not_ready', 'The environment has no API server yet.');
     }
@@ -171,32 +171,6 @@ export function upstreamHeaders(headers: IncomingHttpHeaders, principal: KeyPrin
 function responseHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const { connection: _c, 'keep-alive': _k, ...kept } = headers;
   return kept;
-}
-
-function rawHead(answer: IncomingMessage, connection?: string): string {
-  const lines = [
-    `HTTP/1.1 ${answer.statusCode} ${answer.statusMessage ?? STATUS_CODES[answer.statusCode ?? 500]}`,
-  ];
-  for (let i = 0; i < answer.rawHeaders.length; i += 2) {
-    const name = answer.rawHeaders[i]!;
-    // The body is written as it was decoded, to the end of the connection.
-    if (connection !== undefined && /^(connection|transfer-encoding)$/i.test(name)) continue;
-    lines.push(`${name}: ${answer.rawHeaders[i + 1]}`);
-  }
-  if (connection !== undefined) lines.push(`Connection: ${connection}`);
-  return `${lines.join('\r\n')}\r\n\r\n`;
-}
-
-/** Joins two streams until either ends. */
-export function splice(a: Duplex, b: Duplex): void {
-  for (const [from, to] of [
-    [a, b],
-    [b, a],
-  ] as const) {
-    from.pipe(to);
-    from.on('error', () => to.destroy());
-    from.on('close', () => to.destroy());
-  }
 }
 
 function unreachable(error: Error): Error {

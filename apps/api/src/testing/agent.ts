@@ -16,6 +16,8 @@ export interface TestAgent {
   hello(inventory?: Inventory, facts?: Partial<HostFacts>): void;
   /** The first message of this type after `from` that was received. */
   hear<T extends ServerMessage['type']>(type: T, from?: number): Promise<ServerMessage & { type: T }>;
+  /** Dials streams to another port from now on, as a load balancer might lead them. */
+  dialTo(port: number): void;
   ask(request: object): Promise<ServerMessage & { type: 'reply' }>;
   close(): void;
 }
@@ -60,6 +62,7 @@ export async function dial(
   const base = `wss://127.0.0.1:${api.port}`;
   const options = { ca: api.context.tls.caPem, headers: { authorization: `Bearer ${joined.credential}` } };
   const socket = new WebSocket(base + agentPaths.connect, options);
+  let streamBase = base;
   const received: ServerMessage[] = [];
   let nextId = 1;
   socket.on('error', () => {});
@@ -81,7 +84,7 @@ export async function dial(
   async function openStream(streamId: string, port = 1): Promise<void> {
     const target = connect(port, '127.0.0.1');
     await once(target, 'connect');
-    const dialled = new WebSocket(base + agentPaths.stream(streamId), options);
+    const dialled = new WebSocket(streamBase + agentPaths.stream(streamId), options);
     await once(dialled, 'open');
     const stream = createWebSocketStream(dialled);
     stream.pipe(target).pipe(stream);
@@ -107,6 +110,9 @@ export async function dial(
         `a message of type ${type}`,
         () => received.slice(from).find((m) => m.type === type) as (ServerMessage & { type: T }) | undefined,
       ),
+    dialTo: (port) => {
+      streamBase = `wss://127.0.0.1:${port}`;
+    },
     async ask(request) {
       const id = nextId++;
       agent.say({ type: 'request', id, ...request } as AgentMessage);

@@ -1,11 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createArtifactStore } from '@rancher/artifacts';
 import { type Database, listen, openDatabase } from '@rancher/db';
 import { createQueue, type Queue } from '@rancher/queue';
 import { createLogger, createMetrics } from '@rancher/telemetry';
-import { startPostgres, type TestServer } from '@rancher/testing';
+import { freePort, startPostgres, type TestServer } from '@rancher/testing';
 import { createApp } from '../app.ts';
 import { bootstrap, loadMasterKey } from '../bootstrap.ts';
 import type { App, Context } from '../context.ts';
@@ -51,14 +51,26 @@ export interface Answer {
 export async function startHarness(): Promise<Harness> {
   const home = await mkdtemp(join(tmpdir(), 'rancher-test-api-'));
   const postgres = await startPostgres();
+  const replica = await startReplica(postgres, home);
+  return {
+    ...replica,
+    async stop() {
+      await replica.stop();
+      await postgres.stop();
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+/** One replica of the API on a database and with files that others may share. */
+export async function startReplica(postgres: TestServer, home: string): Promise<Harness> {
+  const port = await freePort();
   const database = openDatabase({ url: postgres.url });
   const queue = createQueue({ postgresUrl: postgres.url });
-  const context = await openContext(home, database, queue);
+  const context = await openContext(home, port, database, queue);
   const app = await createApp(context);
   const listening = await listen(postgres.url, listenedChannels, (c, p) => notified(context, c, p));
-  const listener = await serve(context, app);
-  const port = listener.addresses[0]!.port;
-  context.config.advertise = `127.0.0.1:${port}`;
+  const listener = await serve(context, app, port);
   const newKey = async (role: 'admin' | 'read-only' | 'system', environmentId: string | null = null) => {
     const wish = { name: `test ${role}`, role, environmentId, createdBy: null };
     return (await database.prisma.$transaction((tx) => createApiKeyRow(tx, wish))).secret;
@@ -81,7 +93,7 @@ export async function startHarness(): Promise<Harness> {
     async stop() {
       context.lifecycle.stopping = true;
       for (const stream of context.streams) stream.end();
-      await context.agents.close();
+      await context.hub.close();
       context.events.close();
       context.upstreams.close();
       await app.close();
@@ -89,34 +101,31 @@ export async function startHarness(): Promise<Harness> {
       await listening.close();
       await queue.close();
       await database.close();
-      await postgres.stop();
-      await rm(home, { recursive: true, force: true });
     },
   };
 }
 
-async function openContext(home: string, { prisma }: Database, queue: Queue): Promise<Context> {
-  const masterKey = await loadMasterKey(join(home, 'master.key'));
-  await bootstrap(prisma, {
-    home,
-    systemKeyFile: join(home, 'system.key'),
-    masterKeyFile: join(home, 'master.key'),
-  });
+async function openContext(home: string, port: number, { prisma }: Database, queue: Queue): Promise<Context> {
+  const files = { home, systemKeyFile: join(home, 'system.key'), masterKeyFile: join(home, 'master.key') };
+  const masterKey = await loadMasterKey(files.masterKeyFile);
+  await bootstrap(prisma, files);
   return createContext({
-    config: { home, advertise: '127.0.0.1:0', replicaId: 'test' },
+    config: { home, advertise: `127.0.0.1:${port}` },
     prisma,
     queue,
     artifacts: createArtifactStore({ cacheDir: join(home, 'cache') }),
-    logger: createLogger({ name: 'test', level: 'error' }),
+    logger: createLogger({ name: 'test', level: 'fatal' }),
     metrics: createMetrics('test'),
     masterKey,
     tls: await loadServerTls(prisma, { masterKey, home, names: ['127.0.0.1'] }),
+    replicaUrl: `https://127.0.0.1:${port}`,
+    systemKey: (await readFile(files.systemKeyFile, 'utf8')).trim(),
   });
 }
 
-function serve(context: Context, app: App): Promise<Listener> {
+function serve(context: Context, app: App, port: number): Promise<Listener> {
   return listenOn({
-    port: 0,
+    port,
     addresses: ['127.0.0.1'],
     tls: { cert: context.tls.certificatePem + context.tls.caPem, key: context.tls.privateKeyPem },
     onRequest: app.routing,

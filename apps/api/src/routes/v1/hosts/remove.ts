@@ -1,4 +1,5 @@
-import type { Host } from '@rancher/db';
+import { channels } from '@rancher/contracts';
+import { type Host, notify } from '@rancher/db';
 import { DomainError } from '@rancher/domain';
 import { previewPlan } from '@rancher/reconcilers';
 import type { KeyPrincipal } from '../../../auth/principal.ts';
@@ -52,7 +53,7 @@ export function removeHost(app: App, context: Context): void {
   );
 }
 
-async function removeMachine({ prisma, agents }: Context, host: Host): Promise<void> {
+async function removeMachine({ prisma }: Context, host: Host): Promise<void> {
   const holds = await prisma.host.count({ where: { machineId: host.id, removedAt: null } });
   if (holds > 0) {
     throw new DomainError('conflict', `Machine ${host.name} has ${holds} local host(s): remove those first.`);
@@ -67,7 +68,8 @@ async function removeMachine({ prisma, agents }: Context, host: Host): Promise<v
       resourceVersion: { increment: 1 },
     },
   });
-  agents.dismiss(host.id);
+  // Whichever replica holds its socket tells it.
+  await notify(prisma, channels.machine, host.id);
 }
 
 /** etcd on this host alone holds the cluster: with it everything would go, and that is what removing the environment is for. */
