@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { cidrContains, nthAddress, overlaps, parseCidr } from '@rancher/domain';
 import { defaultInterface } from '../facts.ts';
 import { readIfPresent, readJson, writeFileIfChanged } from '../files.ts';
+import { run, tryRun } from '../run.ts';
 import { bridgeMac, bridgeName, netnsPrefix, networkFile, nftTable } from './names.ts';
-import { run, tryRun } from './run.ts';
+import { raiseSysctls, restoreSysctls, sysctlsRaised } from './sysctls.ts';
 
 export interface Bridge {
   name: string;
@@ -12,13 +13,9 @@ export interface Bridge {
   subnet: string;
 }
 
-const ipForward = '/proc/sys/net/ipv4/ip_forward';
-/** What ip_forward was before the first installation on this machine; the last one puts it back. A reboot forgets both. */
-const formerIpForward = '/run/rancher-ip-forward';
-
 /**
  * Makes the installation's network on the machine be there: a bridge with an address in a subnet that is kept in
- * `<home>/network.json`, forwarding, and masquerading to the outside by an nft table of its own. Idempotent; needs root.
+ * `<home>/network.json`, forwarding and the kernel's other limits, and masquerading to the outside by an nft table of its own. Idempotent; needs root.
  * @throws Error when no subnet is free, or one of the kernel's features is missing.
  */
 export async function ensureBridge(home: string, options: { subnet?: string } = {}): Promise<Bridge> {
@@ -38,7 +35,7 @@ export async function ensureBridge(home: string, options: { subnet?: string } = 
       `address replace ${bridge.address}/${prefix} dev ${bridge.name}`,
     ].join('\n'),
   );
-  forward();
+  raiseSysctls();
   await run('nft', ['-f', '-'], masquerading(nftTable(home), subnet));
   await throughDocker('-I', bridge.name);
   return bridge;
@@ -46,7 +43,7 @@ export async function ensureBridge(home: string, options: { subnet?: string } = 
 
 /** Whether the bridge is there and the machine forwards: a cheap look. */
 export function isBridgeUp({ name }: Bridge): boolean {
-  return existsSync(`/sys/class/net/${name}`) && readIfPresent(ipForward)?.trim() === '1';
+  return existsSync(`/sys/class/net/${name}`) && sysctlsRaised();
 }
 
 /** Removes what {@link ensureBridge} made, but for the choice of the subnet. */
@@ -58,10 +55,7 @@ export async function removeBridge(home: string): Promise<void> {
   const others = (await run('ip', ['-brief', 'link', 'show', 'type', 'bridge'])).match(
     /^rancher[0-9a-f]{8}\b/gm,
   );
-  const former = readIfPresent(formerIpForward);
-  if (others !== null || former === undefined) return;
-  writeFileSync(ipForward, former);
-  rmSync(formerIpForward);
+  if (others === null) restoreSysctls();
 }
 
 /** The first of 172.30.0.0/24 … that overlaps nothing the machine has an address in or a route to. */
@@ -98,12 +92,6 @@ async function usedSubnets(): Promise<string[]> {
     .map((line) => line.replace(/^(unicast|local|broadcast) /, '').split(' ')[0] ?? '')
     .filter((target) => /^[\d.]+(\/\d+)?$/.test(target))
     .map((target) => (target.includes('/') ? target : `${target}/32`));
-}
-
-function forward(): void {
-  const value = readFileSync(ipForward, 'utf8').trim();
-  if (!existsSync(formerIpForward)) writeFileSync(formerIpForward, value);
-  if (value !== '1') writeFileSync(ipForward, '1');
 }
 
 function masquerading(table: string, subnet: string): string {
