@@ -1,15 +1,22 @@
-import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { hostPaths } from '@rancher/domain';
 import { cgroupExists, removeCgroup } from '@rancher/runtimes';
 import type { AgentConfig } from '../config.ts';
 import { describe } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { run, tryRun } from '../run.ts';
 import { endProcesses } from './end-processes.ts';
 
-const execute = promisify(execFile);
+/** What CNI plugins and kube-proxy leave in the machine's network. */
+const networkLeftovers = [
+  ['ip', 'link', 'delete', 'cni0'],
+  ...['ip', 'ip6'].flatMap((family) => [
+    ['nft', 'delete', 'table', family, 'kube-proxy'],
+    ['nft', 'delete', 'table', family, 'cni_hostport'],
+  ]),
+  ['nft', 'delete', 'table', 'inet', 'cni_plugins_masquerade'],
+];
 
 /** A host that was removed must not come back by itself with a token that is still good. */
 export function markRemoved(config: AgentConfig): void {
@@ -41,8 +48,9 @@ export async function wipeMachine(config: AgentConfig, log: Log): Promise<void> 
       removeCgroup(config.cgroup);
     }
     const mountinfo = readFileSync('/proc/self/mountinfo', 'utf8');
-    for (const path of mountsBelow(mountinfo, folders)) await execute('umount', ['--lazy', path]);
+    for (const path of mountsBelow(mountinfo, folders)) await run('umount', ['--lazy', path]);
     for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+    for (const [file, ...args] of networkLeftovers) await tryRun(file!, args);
   } catch (error) {
     log.error('not wholly wiped', { error: describe(error) });
   }

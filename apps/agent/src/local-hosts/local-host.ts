@@ -13,11 +13,11 @@ import {
 import { nameservers } from '../facts.ts';
 import { readIfPresent, writeFileIfChanged } from '../files.ts';
 import { endProcesses } from '../host/end-processes.ts';
+import { run, tryRun } from '../run.ts';
 import { type Bridge, outsideMtu } from './bridge.ts';
 import { initScript } from './init-script.ts';
 import { hostsDir, installationCgroup, netnsPrefix, vethPrefix } from './names.ts';
 import type { LocalHostRecord } from './records.ts';
-import { run, tryRun } from './run.ts';
 
 /** What of the machine a local host runs on. */
 export interface Machine {

@@ -6,6 +6,7 @@ import type { AgentConfig } from '../config.ts';
 import { describe } from '../errors.ts';
 import { backoffMs } from '../host/backoff.ts';
 import type { Log } from '../log.ts';
+import { run } from '../run.ts';
 import { ensureBridge, freeAddress, isBridgeUp } from './bridge.ts';
 import {
   hasJoined,
@@ -20,7 +21,6 @@ import {
 } from './local-host.ts';
 import { hostsDir } from './names.ts';
 import { type LocalHostRecord, Records } from './records.ts';
-import { run } from './run.ts';
 
 const lookMs = 500;
 const mendMs = 5000;

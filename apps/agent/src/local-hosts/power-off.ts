@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { cgroupExists, isAlive, type ProcessIdentity, removeCgroup, signalProcess } from '@rancher/runtimes';
 import { endProcesses } from '../host/end-processes.ts';
+import { run } from '../run.ts';
 import { listNamespaces, removeBridge } from './bridge.ts';
 import { powerCut } from './local-host.ts';
 import { installationCgroup } from './names.ts';
 import { Records } from './records.ts';
-import { run } from './run.ts';
 
 /** How long a host's components get to stop in order before it is cut off (ms). */
 const graceMs = 60_000;

@@ -1,6 +1,6 @@
 import { cgroupHierarchies } from '@rancher/runtimes';
 import { hasProgram } from '../facts.ts';
-import { run, tryRun } from './run.ts';
+import { run, tryRun } from '../run.ts';
 
 export interface PreflightResult {
   name: string;

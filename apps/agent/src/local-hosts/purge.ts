@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { run } from '../run.ts';
 import { powerCut } from './local-host.ts';
 import { hostsDir, networkFile, recordsFile } from './names.ts';
 import { cutLeftovers } from './power-off.ts';
 import { Records } from './records.ts';
-import { run } from './run.ts';
 
 /**
  * Removes every trace of an installation's local hosts and of the machine's agent: processes, namespaces and with them

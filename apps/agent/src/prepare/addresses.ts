@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+import { run } from '../run.ts';
 
-const run = promisify(execFile);
 const present = new Set<string>();
 
 /**

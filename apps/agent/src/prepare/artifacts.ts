@@ -3,10 +3,8 @@ import { dirname, join } from 'node:path';
 import type { ArtifactRef } from '@rancher/domain';
 import type { ServerAccess } from '../connection/http.ts';
 import { readJson } from '../files.ts';
-import { ArtifactCorruptError, downloadArtifact, type Manifest } from './artifact-download.ts';
+import { downloadArtifact, type Manifest } from './artifact-download.ts';
 import { sha256OfFile } from './sha256-of-file.ts';
-
-export { ArtifactCorruptError } from './artifact-download.ts';
 
 interface Options {
   /** Where specs expect them: `hostPaths.artifacts`. */
@@ -83,8 +81,4 @@ function link(cached: string, target: string): void {
   mkdirSync(dirname(target), { recursive: true });
   if (lstatSync(target, { throwIfNoEntry: false }) !== undefined) rmSync(target, { recursive: true });
   symlinkSync(cached, target);
-}
-
-export function isCorrupt(error: unknown): error is ArtifactCorruptError {
-  return error instanceof ArtifactCorruptError;
 }

@@ -23,6 +23,7 @@ describe('detection', () => {
     const hybrid = `${v1}\n29 20 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw`;
     expect(parseHierarchies(hybrid).version).toBe(1);
     expect(parseHierarchies(hybrid).mountPoints).not.toContain('/sys/fs/cgroup/unified');
+    expect(parseHierarchies(hybrid).unified).toBe('/sys/fs/cgroup/unified');
   });
   it('says so when there are none', () => {
     expect(() => parseHierarchies('28 20 0:25 / / rw - ext4 /dev/vda rw')).toThrow('no cgroups are mounted');
@@ -61,8 +62,10 @@ describe('on v1', () => {
     makeCgroup('/a/b', hierarchies);
     expect(existsSync(join(root, 'cpuset/a/b'))).toBe(true);
     expect(existsSync(join(root, 'memory/a/b'))).toBe(true);
-    removeCgroup('/a', hierarchies);
-    removeCgroup('/a', hierarchies);
-    expect(cgroupExists('/a', hierarchies)).toBe(false);
+    mkdirSync(join(root, 'unified/a/of-runc'), { recursive: true });
+    const hybrid = { ...hierarchies, unified: join(root, 'unified') };
+    removeCgroup('/a', hybrid);
+    removeCgroup('/a', hybrid);
+    expect(cgroupExists('/a', hybrid)).toBe(false);
   });
 });

@@ -59,7 +59,10 @@ export function cgroupExists(path: string, hierarchies = cgroupHierarchies()): b
 
 /** Every folder of a cgroup, children before their parents. */
 function folders(path: string, hierarchies: CgroupHierarchies): string[] {
-  return hierarchies.mountPoints.flatMap((root) => deepestFirst(join(root, path)));
+  const { mountPoints, unified } = hierarchies;
+  return [...mountPoints, ...(unified === undefined ? [] : [unified])].flatMap((root) =>
+    deepestFirst(join(root, path)),
+  );
 }
 
 function deepestFirst(folder: string): string[] {

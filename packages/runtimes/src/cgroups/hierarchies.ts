@@ -5,6 +5,8 @@ export interface CgroupHierarchies {
   version: 1 | 2;
   /** v1: a mount point for each set of controllers. v2: the one. */
   mountPoints: string[];
+  /** v1 beside which v2 is mounted too ("hybrid"): others, such as runc, make folders there, which are to be removed. */
+  unified?: string;
 }
 
 /**
@@ -23,8 +25,11 @@ export function parseHierarchies(mountinfo: string): CgroupHierarchies {
     if (type === 'cgroup') v1.push(mountPoint);
     else if (type === 'cgroup2') v2.push(mountPoint);
   }
-  if (v1.length > 0) return { version: 1, mountPoints: [...new Set(v1)] };
   const first = v2[0];
+  if (v1.length > 0) {
+    const mountPoints = [...new Set(v1)];
+    return first === undefined ? { version: 1, mountPoints } : { version: 1, mountPoints, unified: first };
+  }
   if (first === undefined) throw new Error('no cgroups are mounted: mount cgroup2 on /sys/fs/cgroup');
   return { version: 2, mountPoints: [first] };
 }

@@ -99,6 +99,8 @@ describe('a process', () => {
   it('survives the agent that started it, is adopted by the next, and its end is noticed', async () => {
     const agent = spawn(process.execPath, ['--input-type=module', '-e', startsAndDies(dir)], {
       stdio: 'inherit',
+      timeout: 30_000,
+      killSignal: 'SIGKILL',
     });
     await once(agent, 'exit');
     const run = await runtime.adopt('a', join(dir, 'log', 'x.log'));
