@@ -25,7 +25,9 @@ export interface ProberOptions {
  */
 export class Prober {
   readonly #options: ProberOptions;
-  readonly #stopped = new AbortController();
+  /** Aborts the look that is going on. */
+  #abort: AbortController | undefined;
+  #stopped = false;
   #health: Health;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -37,7 +39,8 @@ export class Prober {
   }
 
   stop(): void {
-    this.#stopped.abort();
+    this.#stopped = true;
+    this.#abort?.abort();
     clearTimeout(this.#timer);
     this.#options.check.close();
   }
@@ -45,17 +48,21 @@ export class Prober {
   async #look(): Promise<void> {
     const { spec, check } = this.#options;
     const begun = performance.now();
-    const timeout = AbortSignal.timeout(spec.timeoutMs);
-    const signal = AbortSignal.any([this.#stopped.signal, timeout]);
+    const abort = new AbortController();
+    this.#abort = abort;
+    // After a turn for what has arrived: an agent that was held up itself must not take an answer for none.
+    const timer = setTimeout(() => setImmediate(() => abort.abort()), spec.timeoutMs);
     let failure: string | undefined;
     try {
-      await check.run(signal);
+      await check.run(abort.signal);
     } catch (error) {
-      failure = timeout.aborted ? `no answer in ${spec.timeoutMs / 1000} s` : (error as Error).message;
+      failure = abort.signal.aborted ? `no answer in ${spec.timeoutMs / 1000} s` : (error as Error).message;
+    } finally {
+      clearTimeout(timer);
     }
-    if (this.#stopped.signal.aborted) return;
+    if (this.#stopped) return;
     if (failure === undefined) this.#succeeded();
-    else this.#failed(failure, timeout.aborted);
+    else this.#failed(failure, abort.signal.aborted);
     const period = this.#health === 'initializing' ? initialPeriodMs : spec.periodMs;
     const rest = Math.max(0, period - (performance.now() - begun));
     this.#timer = setTimeout(() => void this.#look(), rest);
