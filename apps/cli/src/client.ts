@@ -1,3 +1,4 @@
+import { type ApiClient, ApiError, createClient, unwrap } from '@rancher/api-client';
 import { Failure, messageOf } from './errors.ts';
 
 /** A problem (RFC 9457) that the server answered with, in its words. */
@@ -14,67 +15,66 @@ export class Problem extends Failure {
   }
 }
 
-export interface RequestOptions {
-  query?: Record<string, string | number | boolean | undefined>;
-  body?: unknown;
-  headers?: Record<string, string>;
-  signal?: AbortSignal;
-}
-
 export interface ServerSentEvent {
   id: string;
-  event: string;
   data: string;
 }
 
-/** The REST API, as the CLI uses it. */
+/** What a generated function answers with. */
+type Answer<T> = Promise<{ data?: T | undefined; error?: unknown; response?: Response }>;
+type PageQuery = { pageSize: number; pageToken?: string };
+
+/** The generated client (`api`), and what every command does with its answers. */
 export class Client {
   readonly url: string;
+  /** For the generated functions: `getHost({ client: client.api, … })`. */
+  readonly api: ApiClient;
   readonly #key: string;
 
   constructor(url: string, key: string) {
     this.url = url;
     this.#key = key;
+    this.api = createClient({ baseUrl: url, key, fetch: (...request) => this.#dial(...request) });
   }
 
   /**
-   * @throws Problem with the server's reason; Failure when no server answers.
+   * The data of an answer.
+   * @throws Problem with the server's reason; Failure when no server answers
    */
-  async request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
-    const response = await this.#fetch(method, path, options);
-    const text = await response.text();
-    return (text === '' ? undefined : JSON.parse(text)) as T;
-  }
-
-  get<T>(path: string, query: RequestOptions['query'] = {}): Promise<T> {
-    return this.request<T>('GET', path, { query });
+  async call<T>(answer: Answer<T>): Promise<NonNullable<T>> {
+    let unreachable: unknown;
+    // What a failed dial threw comes as `error`, without a response.
+    const watched = answer.then((result) => {
+      if (result.response === undefined) unreachable = result.error;
+      return result;
+    });
+    try {
+      return await unwrap(watched);
+    } catch (error) {
+      if (unreachable !== undefined) throw unreachable;
+      if (error instanceof ApiError) throw new Problem(error.status, error.problem);
+      throw error;
+    }
   }
 
   /** Every item of a list, page by page. */
-  async all<T>(
-    path: string,
-    query: RequestOptions['query'] = {},
-    options: Pick<RequestOptions, 'signal'> = {},
-  ): Promise<T[]> {
+  async all<T>(read: (page: PageQuery) => Answer<{ items: T[]; nextPageToken?: string }>): Promise<T[]> {
     const items: T[] = [];
     let pageToken: string | undefined;
     do {
-      const page = await this.request<{ items: T[]; nextPageToken?: string }>('GET', path, {
-        ...options,
-        query: { pageSize: 1000, ...query, pageToken },
-      });
+      const query = { pageSize: 1000, ...(pageToken === undefined ? {} : { pageToken }) };
+      const page = await this.call(read(query));
       items.push(...page.items);
       pageToken = page.nextPageToken;
     } while (pageToken !== undefined);
     return items;
   }
 
-  /** Server-sent events, until the stream ends or `signal` fires. */
-  async *stream(path: string, options: RequestOptions = {}): AsyncGenerator<ServerSentEvent> {
-    const response = await this.#fetch('GET', path, {
-      ...options,
-      headers: { ...options.headers, accept: 'text/event-stream' },
-    });
+  /** Server-sent events of a path, from after `lastEventId`, until the stream ends or `signal` fires. */
+  async *stream(path: string, lastEventId: string, signal: AbortSignal): AsyncGenerator<ServerSentEvent> {
+    const headers = { accept: 'text/event-stream', 'last-event-id': lastEventId };
+    const response = await this.#get(path, headers, signal);
+    if (!response.ok) throw await problemOf(response);
     let buffered = '';
     for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
       buffered += chunk;
@@ -87,36 +87,36 @@ export class Client {
     }
   }
 
-  async #fetch(method: string, path: string, options: RequestOptions): Promise<Response> {
-    const url = new URL(path, this.url);
-    for (const [name, value] of Object.entries(options.query ?? {})) {
-      if (value !== undefined) url.searchParams.set(name, String(value));
-    }
-    let response: Response;
+  /** Whether an environment's API server says that it is ready, asked the way that kubectl goes. */
+  async clusterReady(environmentId: string): Promise<boolean> {
+    const response = await this.#get(
+      `/k8s/environments/${environmentId}/readyz`,
+      {},
+      AbortSignal.timeout(5000),
+    );
+    await response.body?.cancel();
+    return response.ok;
+  }
+
+  #get(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+    return this.#dial(new URL(path, this.url), {
+      headers: { ...headers, authorization: `Bearer ${this.#key}` },
+      signal,
+    });
+  }
+
+  async #dial(...request: Parameters<typeof fetch>): Promise<Response> {
     try {
-      response = await fetch(url, {
-        method,
-        headers: {
-          authorization: `Bearer ${this.#key}`,
-          ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...options.headers,
-        },
-        ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
-      });
+      return await fetch(...request);
     } catch (error) {
-      if (options.signal?.aborted) {
-        if (error instanceof DOMException && error.name === 'TimeoutError') {
-          throw new Failure(`the server at ${this.url} does not answer in time`);
-        }
-        throw error;
-      }
-      const cause =
-        error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);
-      throw new Failure(`no server answers at ${this.url} (${cause}); start it with: ./rancher up`);
+      if (error instanceof DOMException && error.name === 'AbortError') throw error;
+      if (error instanceof DOMException)
+        throw new Failure(`the server at ${this.url} does not answer in time`);
+      const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+      throw new Failure(
+        `no server answers at ${this.url} (${messageOf(cause)}); start it with: ./rancher up`,
+      );
     }
-    if (!response.ok) throw await problemOf(response);
-    return response;
   }
 }
 
@@ -130,13 +130,12 @@ async function problemOf(response: Response): Promise<Problem> {
 }
 
 function parseBlock(block: string): ServerSentEvent | null {
-  const event: ServerSentEvent = { id: '', event: 'message', data: '' };
+  let id = '';
   const data: string[] = [];
   for (const line of block.split(/\r?\n/)) {
-    const [, field, value] = /^(id|event|data): ?(.*)$/.exec(line) ?? [];
-    if (field === 'id') event.id = value ?? '';
-    if (field === 'event') event.event = value ?? '';
-    if (field === 'data') data.push(value ?? '');
+    const [, field, value = ''] = /^(id|data): ?(.*)$/.exec(line) ?? [];
+    if (field === 'id') id = value;
+    if (field === 'data') data.push(value);
   }
-  return data.length === 0 ? null : { ...event, data: data.join('\n') };
+  return data.length === 0 ? null : { id, data: data.join('\n') };
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { type Environment, generateKubeconfig } from '@rancher/api-client';
 import type { Context } from './context.ts';
-import type { Environment } from './resources.ts';
 
 /**
  * The kubeconfig file of an environment, where every command finds it, readable by its owner alone. Each one that the
@@ -16,10 +16,8 @@ export async function ensureKubeconfig(
   const file = settings.paths.kubeconfig(environment.name);
   const origin = `${environment.id} ${settings.config.advertise}\n`;
   if (options.renew !== true && readText(file) !== null && readText(`${file}.origin`) === origin) return file;
-  const { kubeconfig } = await client.request<{ kubeconfig: string }>(
-    'POST',
-    `/v1/environments/${environment.id}/actions/generateKubeconfig`,
-  );
+  const answer = generateKubeconfig({ client: client.api, path: { id: environment.id } });
+  const { kubeconfig } = await client.call(answer);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   writeFileSync(`${file}.new`, kubeconfig, { mode: 0o600 });
   renameSync(`${file}.new`, file);

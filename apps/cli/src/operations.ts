@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Condition } from '@rancher/domain';
+import { type Condition, getEnvironment, getOperation, type Operation } from '@rancher/api-client';
 import type { Client } from './client.ts';
 import { Failure, Interrupted } from './errors.ts';
 import type { Report } from './progress/steps.ts';
-import type { Environment, Operation } from './resources.ts';
 
 /** Between two looks (ms): a cluster is made in seconds, and a look costs under a millisecond. */
 const lookEveryMs = 150;
@@ -31,11 +30,11 @@ export async function waitForOperation(client: Client, id: string, options: Wait
   const deadline = performance.now() + options.withinMs;
   let waiting = '';
   for (;;) {
-    const operation = await client.get<Operation>(`/v1/operations/${id}`);
+    const operation = await client.call(getOperation({ client: client.api, path: { id } }));
     const { state, error } = operation.status;
     if (state === 'succeeded') return operation;
     if (state === 'failed' || state === 'canceled') {
-      throw new Failure(error?.detail ?? error?.message ?? `operation ${id} ${state}`);
+      throw new Failure(String(error?.detail ?? error?.message ?? `operation ${id} ${state}`));
     }
     waiting = await describeWait(client, operation);
     options.report(waiting);
@@ -53,7 +52,9 @@ async function describeWait(client: Client, operation: Operation): Promise<strin
   const step = operation.status.steps.find((s) => s.state === 'running' || s.state === 'pending');
   if (operation.environmentId === null) return step?.message ?? step?.name ?? operation.status.state;
   try {
-    const environment = await client.get<Environment>(`/v1/environments/${operation.environmentId}`);
+    const environment = await client.call(
+      getEnvironment({ client: client.api, path: { id: operation.environmentId } }),
+    );
     return waitingFor(environment.status.conditions);
   } catch {
     // It is being removed, and the last look was the last.

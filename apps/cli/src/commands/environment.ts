@@ -1,11 +1,20 @@
+import {
+  createEnvironment,
+  deleteEnvironment,
+  type Environment,
+  getEnvironment,
+  getOperation,
+  type Host,
+  type Operation,
+} from '@rancher/api-client';
 import { type Command, Option } from 'commander';
 import type { Context } from '../context.ts';
+import { environmentsOf, findEnvironment, hostsOf } from '../environments.ts';
 import { waitForOperation } from '../operations.ts';
 import { jsonOption, keyValue, timeoutOption, waitOption, wholeNumber } from '../options.ts';
 import { age, type Output, table } from '../output.ts';
 import type { OpenContext } from '../program.ts';
 import { runSteps } from '../progress/steps.ts';
-import { type Environment, findEnvironment, type Host, type Operation } from '../resources.ts';
 
 interface CreateOptions {
   version?: string;
@@ -77,12 +86,12 @@ async function create(context: Context, name: string, options: CreateOptions): P
   const { client, output } = context;
   const body = creationBody(name, options);
   if (options.dryRun) {
-    output.json(await client.request('POST', '/v1/environments', { body, query: { dryRun: true } }));
+    output.json(await client.call(createEnvironment({ client: client.api, body, query: { dryRun: true } })));
     return;
   }
-  const operation = await client.request<Operation>('POST', '/v1/environments', { body });
+  const operation = (await client.call(createEnvironment({ client: client.api, body }))) as Operation;
   if (options.wait) await wait(context, `Making environment ${name}`, operation, options.timeout);
-  const made = await client.get<Environment>(`/v1/environments/${operation.target.id}`);
+  const made = await client.call(getEnvironment({ client: client.api, path: { id: operation.target.id } }));
   if (options.json) output.json(made);
   else output.print(`environment ${name} (${made.id}) is ${made.status.state}`);
 }
@@ -94,9 +103,11 @@ async function remove(
 ): Promise<void> {
   const { client, output } = context;
   const { id } = await findEnvironment(client, name);
-  const operation = await client.request<Operation>('DELETE', `/v1/environments/${id}`);
+  const operation = (await client.call(deleteEnvironment({ client: client.api, path: { id } }))) as Operation;
   if (options.wait) await wait(context, `Removing environment ${name}`, operation, options.timeout);
-  const after = options.wait ? await client.get<Operation>(`/v1/operations/${operation.id}`) : operation;
+  const after = options.wait
+    ? await client.call(getOperation({ client: client.api, path: { id: operation.id } }))
+    : operation;
   if (options.json) output.json(after);
   else output.print(`environment ${name} (${id}) is ${options.wait ? 'removed' : 'being removed'}`);
 }
@@ -119,7 +130,7 @@ export async function wait(
 }
 
 async function list({ client, output }: Context, options: { json: boolean }): Promise<void> {
-  const environments = await client.all<Environment>('/v1/environments');
+  const environments = await environmentsOf(client);
   if (options.json) return output.json(environments);
   const rows = environments.map((e) => [
     e.name,
@@ -134,7 +145,7 @@ async function list({ client, output }: Context, options: { json: boolean }): Pr
 
 async function show({ client, output }: Context, name: string, options: { json: boolean }): Promise<void> {
   const environment = await findEnvironment(client, name);
-  const hosts = await client.all<Host>(`/v1/environments/${environment.id}/hosts`);
+  const hosts = await hostsOf(client, environment.id);
   if (options.json) return output.json({ ...environment, hosts });
   print(output, environment, hosts);
 }

@@ -1,22 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Event, listEnvironmentEvents } from '@rancher/api-client';
 import type { Command } from 'commander';
 import { Problem } from '../client.ts';
 import type { Context } from '../context.ts';
+import { findEnvironment } from '../environments.ts';
 import { environmentOption, jsonOption } from '../options.ts';
 import type { OpenContext } from '../program.ts';
-import { findEnvironment } from '../resources.ts';
 
 /** Between a stream that ended and the next (ms). */
 const reconnectAfterMs = 500;
-
-interface Event {
-  id: string;
-  createdAt: string;
-  type: 'Normal' | 'Warning';
-  reason: string;
-  message: string;
-  regarding: { kind: string; id: string; name?: string };
-}
 
 interface EventsOptions {
   environment: string;
@@ -42,7 +34,9 @@ function line(event: Event): string {
 async function events(context: Context, options: EventsOptions): Promise<void> {
   const { client, output } = context;
   const { id } = await findEnvironment(client, options.environment);
-  const past = await client.all<Event>(`/v1/environments/${id}/events`, { order: 'oldest' });
+  const past = await client.all((page) =>
+    listEnvironmentEvents({ client: client.api, path: { id }, query: { ...page, order: 'oldest' } }),
+  );
   if (options.json && !options.follow) return output.json(past);
   // Followed, JSON is one event a line.
   const show = (event: Event) => output.print(options.json ? JSON.stringify(event) : line(event));
@@ -60,8 +54,8 @@ async function follow(
   let last = lastId;
   while (!signal.aborted) {
     try {
-      const options = { headers: { 'last-event-id': last }, signal };
-      for await (const { id, data } of client.stream(`/v1/environments/${environmentId}/events`, options)) {
+      const path = `/v1/environments/${environmentId}/events`;
+      for await (const { id, data } of client.stream(path, last, signal)) {
         if (id !== '') last = id;
         show(JSON.parse(data) as Event);
       }

@@ -1,10 +1,11 @@
+import { createHost, deleteHost, getHost, listHosts, type Operation } from '@rancher/api-client';
 import { type Command, Option } from 'commander';
 import type { Context } from '../context.ts';
+import { findEnvironment, hostsOf } from '../environments.ts';
 import { Failure, Misuse } from '../errors.ts';
 import { environmentOption, jsonOption, timeoutOption, waitOption } from '../options.ts';
 import { age, table } from '../output.ts';
 import type { OpenContext } from '../program.ts';
-import { findEnvironment, type Host, type Operation } from '../resources.ts';
 import { wait } from './environment.ts';
 
 interface AddOptions {
@@ -54,10 +55,9 @@ async function add(context: Context, options: AddOptions): Promise<void> {
   }
   const { client, output } = context;
   const environment = await findEnvironment(client, options.environment);
-  const body = { kind: 'local', ...(options.name === undefined ? {} : { name: options.name }) };
-  const operation = await client.request<Operation>('POST', `/v1/environments/${environment.id}/hosts`, {
-    body,
-  });
+  const body = { kind: 'local' as const, ...(options.name === undefined ? {} : { name: options.name }) };
+  const answer = createHost({ client: client.api, path: { id: environment.id }, body });
+  const operation = (await client.call(answer)) as Operation;
   if (options.wait)
     await wait(
       context,
@@ -65,7 +65,7 @@ async function add(context: Context, options: AddOptions): Promise<void> {
       operation,
       options.timeout,
     );
-  const host = await client.get<Host>(`/v1/hosts/${operation.target.id}`);
+  const host = await client.call(getHost({ client: client.api, path: { id: operation.target.id } }));
   if (options.json) output.json(host);
   else output.print(`host ${host.name} (${host.id}) is ${host.status.state}`);
 }
@@ -74,11 +74,10 @@ async function list(
   { client, output }: Context,
   options: { environment?: string; json: boolean },
 ): Promise<void> {
-  const path =
+  const hosts =
     options.environment === undefined
-      ? '/v1/hosts'
-      : `/v1/environments/${(await findEnvironment(client, options.environment)).id}/hosts`;
-  const hosts = await client.all<Host>(path);
+      ? await client.all((query) => listHosts({ client: client.api, query }))
+      : await hostsOf(client, (await findEnvironment(client, options.environment)).id);
   if (options.json) return output.json(hosts);
   const rows = hosts.map((h) => [
     h.name,
@@ -95,13 +94,15 @@ async function list(
 async function remove(context: Context, name: string, options: AddOptions): Promise<void> {
   const { client, output } = context;
   const environment = await findEnvironment(client, options.environment);
-  const hosts = await client.all<Host>(`/v1/environments/${environment.id}/hosts`);
+  const hosts = await hostsOf(client, environment.id);
   const host = hosts.find((h) => h.name === name || h.id === name);
   if (host === undefined) {
     const names = hosts.map((h) => h.name).join(', ') || 'none';
     throw new Failure(`no host "${name}" in environment ${environment.name}; there: ${names}`);
   }
-  const operation = await client.request<Operation>('DELETE', `/v1/hosts/${host.id}`);
+  const operation = (await client.call(
+    deleteHost({ client: client.api, path: { id: host.id } }),
+  )) as Operation;
   if (options.wait) await wait(context, `Removing host ${host.name}`, operation, options.timeout);
   if (options.json) output.json(operation);
   else output.print(`host ${host.name} (${host.id}) is ${options.wait ? 'removed' : 'being removed'}`);

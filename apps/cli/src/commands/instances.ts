@@ -1,9 +1,10 @@
+import { listEnvironmentInstances } from '@rancher/api-client';
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
+import { findEnvironment, hostsOf } from '../environments.ts';
 import { environmentOption, jsonOption } from '../options.ts';
 import { age, table } from '../output.ts';
 import type { OpenContext } from '../program.ts';
-import { findEnvironment, type Host, type Instance } from '../resources.ts';
 
 export function registerInstances(program: Command, open: OpenContext): void {
   program
@@ -20,8 +21,8 @@ async function instances(
 ): Promise<void> {
   const { id } = await findEnvironment(client, options.environment);
   const [rows, hosts] = await Promise.all([
-    client.all<Instance>(`/v1/environments/${id}/instances`),
-    client.all<Host>(`/v1/environments/${id}/hosts`),
+    client.all((query) => listEnvironmentInstances({ client: client.api, path: { id }, query })),
+    hostsOf(client, id),
   ]);
   const names = new Map(hosts.map((host) => [host.id, host.name]));
   const shown = rows

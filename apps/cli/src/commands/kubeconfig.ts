@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
+import { findEnvironment } from '../environments.ts';
 import { ensureKubeconfig } from '../kubeconfig.ts';
 import { environmentOption, jsonOption } from '../options.ts';
 import type { OpenContext } from '../program.ts';
-import { findEnvironment } from '../resources.ts';
 
 interface Options {
   environment: string;

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../context.ts';
+import { findEnvironment } from '../environments.ts';
 import { Failure, Misuse } from '../errors.ts';
 import { ensureKubeconfig } from '../kubeconfig.ts';
 import { defaultEnvironment } from '../options.ts';
-import { findEnvironment } from '../resources.ts';
 
 /**
  * Splits what is ours (`-e ENV` in front) from what is kubectl's (the rest, untouched).

@@ -1,9 +1,10 @@
+import { listOperations } from '@rancher/api-client';
 import { type Command, Option } from 'commander';
 import type { Context } from '../context.ts';
+import { findEnvironment } from '../environments.ts';
 import { jsonOption } from '../options.ts';
 import { age, table } from '../output.ts';
 import type { OpenContext } from '../program.ts';
-import { findEnvironment, type Operation } from '../resources.ts';
 
 export function registerOperations(program: Command, open: OpenContext): void {
   program
@@ -18,9 +19,13 @@ async function operations(
   { client, output }: Context,
   options: { environment?: string; json: boolean },
 ): Promise<void> {
-  const environmentId =
-    options.environment === undefined ? undefined : (await findEnvironment(client, options.environment)).id;
-  const all = await client.all<Operation>('/v1/operations', { environmentId });
+  const filter =
+    options.environment === undefined
+      ? {}
+      : { environmentId: (await findEnvironment(client, options.environment)).id };
+  const all = await client.all((page) =>
+    listOperations({ client: client.api, query: { ...page, ...filter } }),
+  );
   if (options.json) return output.json(all);
   const rows = all.map((o) => [
     o.type,

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { listEnvironments, listHosts } from '@rancher/api-client';
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { exitCodes, messageOf } from '../errors.ts';
@@ -7,7 +8,6 @@ import { table } from '../output.ts';
 import { processState } from '../processes/kept.ts';
 import { serverProcessNames } from '../processes/server.ts';
 import type { OpenContext } from '../program.ts';
-import type { Environment, Host } from '../resources.ts';
 
 export interface Status {
   url: string;
@@ -63,10 +63,11 @@ export async function readStatus(context: Context): Promise<Status> {
 async function readEnvironments(context: Context): Promise<Pick<Status, 'environments' | 'error'>> {
   const { paths } = context.settings;
   try {
-    const limit = { signal: AbortSignal.timeout(answerWithinMs) };
+    const signal = AbortSignal.timeout(answerWithinMs);
+    const { client } = context;
     const [environments, hosts] = await Promise.all([
-      context.client.all<Environment>('/v1/environments', {}, limit),
-      context.client.all<Host>('/v1/hosts', {}, limit),
+      client.all((query) => listEnvironments({ client: client.api, query, signal })),
+      client.all((query) => listHosts({ client: client.api, query, signal })),
     ]);
     const shown = environments.map((environment) => ({
       id: environment.id,

@@ -27,6 +27,14 @@ export function program(name: ServerProcessName): string {
   return join(root, (bundled ? bundles : sources)[name]);
 }
 
+/**
+ * These processes idle most of the time: a small young generation is given back sooner than one that grew in a burst.
+ * Measured for the API: 235 MB → 180 MB.
+ */
+const nodeFlags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2'];
+/** One arena of malloc for all threads: memory that one freed is there for the others. */
+const frugal = { MALLOC_ARENA_MAX: '1' };
+
 /** What runs as one of the server's processes, with `args` after the program and `env` beside the settings. */
 export function serverProcess(
   settings: Settings,
@@ -36,8 +44,8 @@ export function serverProcess(
   const file = program(name);
   return {
     name,
-    command: [process.execPath, '--disable-warning=ExperimentalWarning', file, ...(options.args ?? [])],
-    env: { ...settings.childEnvironment, NODE_ENV: 'production', ...options.env },
+    command: [process.execPath, ...nodeFlags, file, ...(options.args ?? [])],
+    env: { ...settings.childEnvironment, ...frugal, NODE_ENV: 'production', ...options.env },
     build: bundled ? buildOf(file) : '',
   };
 }

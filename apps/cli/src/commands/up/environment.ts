@@ -1,19 +1,20 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  createEnvironment,
+  type Environment,
+  getEnvironment,
+  listEnvironmentInstances,
+  type Operation,
+} from '@rancher/api-client';
 import { Problem } from '../../client.ts';
 import type { Context } from '../../context.ts';
+import { findEnvironment, hostsOf } from '../../environments.ts';
 import { Failure } from '../../errors.ts';
 import { ensureKubeconfig } from '../../kubeconfig.ts';
 import { waitingFor } from '../../operations.ts';
 import { defaultEnvironment } from '../../options.ts';
 import type { Report, Step } from '../../progress/steps.ts';
-import {
-  type Environment,
-  findEnvironment,
-  type Host,
-  type Instance,
-  type Operation,
-} from '../../resources.ts';
 import { storeSettings } from '../../settings.ts';
 import { connectedNow, type Server } from './server.ts';
 
@@ -58,7 +59,7 @@ async function ensureDefault(context: Context, version: string, server: Server):
   const known = settings.stored.defaultEnvironment;
   if (known !== undefined) {
     try {
-      const environment = await client.get<Environment>(`/v1/environments/${known.id}`);
+      const environment = await client.call(getEnvironment({ client: client.api, path: { id: known.id } }));
       return { environment, outcome: `there already (${environment.id})` };
     } catch (error) {
       if (error instanceof Problem && error.status === 404) {
@@ -81,8 +82,10 @@ async function makeDefault({ client, settings }: Context, version: string): Prom
   const body = { name: defaultEnvironment, spec: { kubernetesVersion: version, hosts: { local: 1 } } };
   try {
     const headers = { 'idempotency-key': `up-${key}` };
-    const operation = await client.request<Operation>('POST', '/v1/environments', { body, headers });
-    return await client.get<Environment>(`/v1/environments/${operation.target.id}`);
+    const operation = (await client.call(
+      createEnvironment({ client: client.api, body, headers }),
+    )) as Operation;
+    return await client.call(getEnvironment({ client: client.api, path: { id: operation.target.id } }));
   } catch (error) {
     if (error instanceof Problem && error.code === 'name_taken')
       return findEnvironment(client, defaultEnvironment);
@@ -107,9 +110,10 @@ async function waitUntilServing(
   server: Server,
   { withinMs, report, signal }: WaitOptions,
 ): Promise<Environment> {
+  const { client } = context;
   const deadline = performance.now() + withinMs;
   for (;;) {
-    const now = await context.client.get<Environment>(`/v1/environments/${environment.id}`);
+    const now = await client.call(getEnvironment({ client: client.api, path: { id: environment.id } }));
     const wait = await stillMissing(context, now, server);
     if (wait === null) return now;
     report(wait);
@@ -126,25 +130,17 @@ async function stillMissing(
   environment: Environment,
   server: Server,
 ): Promise<string | null> {
-  const path = `/v1/environments/${environment.id}`;
-  const hosts = await client.all<Host>(`${path}/hosts`);
+  const path = { id: environment.id };
+  const hosts = await hostsOf(client, environment.id);
   const absent = hosts.filter((host) => !connectedNow(host, server));
   if (absent.length > 0) return `host ${absent.map((h) => h.name).join(', ')} to connect`;
   const { state, conditions } = environment.status;
   const ready = conditions.find((c) => c.type === 'Ready')?.status === 'True';
   if (state !== 'active' || !ready) return waitingFor(conditions);
-  const instances = await client.all<Instance>(`${path}/instances`);
+  const instances = await client.all((query) =>
+    listEnvironmentInstances({ client: client.api, path, query }),
+  );
   const ill = instances.filter((i) => i.status.state !== 'removed' && i.status.health !== 'healthy');
   if (ill.length > 0) return `${ill.map((i) => i.service).join(', ')} to be healthy`;
-  return (await apiServerReady(client, environment.id)) ? null : 'the API server to be ready';
-}
-
-async function apiServerReady(client: Context['client'], id: string): Promise<boolean> {
-  try {
-    await client.request<string>('GET', `/k8s/environments/${id}/readyz`);
-    return true;
-  } catch (error) {
-    // `ok` is not JSON: it answered.
-    return error instanceof SyntaxError;
-  }
+  return (await client.clusterReady(environment.id)) ? null : 'the API server to be ready';
 }

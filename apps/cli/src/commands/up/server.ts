@@ -2,13 +2,13 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { ensureBridge } from '@rancher/agent-app/local-hosts';
+import { type Host, listHosts } from '@rancher/api-client';
 import type { Client } from '../../client.ts';
 import { Failure, messageOf } from '../../errors.ts';
 import { portHolder } from '../../preflight/facts.mjs';
 import { ensureRunning, logTail, processState, waitFor } from '../../processes/kept.ts';
 import { type ServerProcessName, serverProcess } from '../../processes/server.ts';
 import type { Step } from '../../progress/steps.ts';
-import type { Host } from '../../resources.ts';
 import { type Settings, storeSettings } from '../../settings.ts';
 
 /** The server's processes as `up` brings them up; what one step learns is here for the next. */
@@ -185,7 +185,9 @@ export function connectedNow(host: Host, server: Server): boolean {
 }
 
 async function machineConnected(client: Client, server: Server): Promise<boolean> {
-  const hosts = await client.all<Host>('/v1/hosts', { kind: 'machine' });
+  const hosts = await client.all((page) =>
+    listHosts({ client: client.api, query: { ...page, kind: 'machine' } }),
+  );
   return hosts.some(
     (host) => host.spec.kind === 'machine' && host.name === hostname() && connectedNow(host, server),
   );
