@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Condition, getEnvironment, getOperation, type Operation } from '@rancher/api-client';
 import type { Client } from './client.ts';
 import { Failure, Interrupted } from './errors.ts';
-import type { Report } from './progress/steps.ts';
+import type { Report } from './progress/step.ts';
 
 /** Between two looks (ms): a cluster is made in seconds, and a look costs under a millisecond. */
 const lookEveryMs = 150;

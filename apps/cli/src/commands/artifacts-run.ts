@@ -4,7 +4,8 @@ import type { ArtifactRef } from '@rancher/domain';
 import type { Context } from '../context.ts';
 import { Misuse } from '../errors.ts';
 import { duration, table } from '../output.ts';
-import { runSteps, type Step } from '../progress/steps.ts';
+import type { Step } from '../progress/step.ts';
+import { runSteps } from '../progress/steps.ts';
 import type { Settings } from '../settings.ts';
 
 export function openStore({ config }: Settings): ArtifactStore {

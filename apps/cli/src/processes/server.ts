@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundled, root } from '../paths.ts';
 import type { Settings } from '../settings.ts';
@@ -53,9 +53,4 @@ export function serverProcess(
 function buildOf(file: string): string {
   const { size, mtimeMs } = statSync(file);
   return `${size} ${mtimeMs}`;
-}
-
-/** First line of a file without its end; for keys and tokens. */
-export function readKey(file: string): string {
-  return readFileSync(file, 'utf8').trim();
 }

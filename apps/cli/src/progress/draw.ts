@@ -1,5 +1,5 @@
 import { Listr } from 'listr2';
-import { describe, failureOf, runUntilInterrupted, type Step } from './steps.ts';
+import { describe, failureOf, runUntilInterrupted, type Step } from './step.ts';
 
 /** {@link runSteps} on a terminal. A module of its own, since drawing costs the start of every other command. */
 export async function drawSteps(steps: Step[], signal: AbortSignal): Promise<void> {

@@ -4,7 +4,8 @@ import { Failure } from '../../errors.ts';
 import { stop } from '../../processes/kept.ts';
 import { takeLock } from '../../processes/lock.ts';
 import type { ServerProcessName } from '../../processes/server.ts';
-import { runSteps, type Step } from '../../progress/steps.ts';
+import type { Step } from '../../progress/step.ts';
+import { runSteps } from '../../progress/steps.ts';
 import type { DownOptions } from '../down.ts';
 import { removeFiles } from './remove.ts';
 

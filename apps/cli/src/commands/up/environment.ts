@@ -14,7 +14,7 @@ import { Failure } from '../../errors.ts';
 import { ensureKubeconfig } from '../../kubeconfig.ts';
 import { waitingFor } from '../../operations.ts';
 import { defaultEnvironment } from '../../options.ts';
-import type { Report, Step } from '../../progress/steps.ts';
+import type { Report, Step } from '../../progress/step.ts';
 import { storeSettings } from '../../settings.ts';
 import { connectedNow, type Server } from './server.ts';
 

@@ -8,7 +8,7 @@ import { Failure, messageOf } from '../../errors.ts';
 import { portHolder } from '../../preflight/facts.mjs';
 import { ensureRunning, logTail, processState, waitFor } from '../../processes/kept.ts';
 import { type ServerProcessName, serverProcess } from '../../processes/server.ts';
-import type { Step } from '../../progress/steps.ts';
+import type { Step } from '../../progress/step.ts';
 import { type Settings, storeSettings } from '../../settings.ts';
 
 /** The server's processes as `up` brings them up; what one step learns is here for the next. */
