@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import {
   createEnvironment,
   deleteEnvironment,
@@ -101,9 +102,11 @@ async function remove(
   name: string,
   options: { wait: boolean; timeout: number; json: boolean },
 ): Promise<void> {
-  const { client, output } = context;
-  const { id } = await findEnvironment(client, name);
+  const { client, output, settings } = context;
+  const found = await findEnvironment(client, name);
+  const { id } = found;
   const operation = (await client.call(deleteEnvironment({ client: client.api, path: { id } }))) as Operation;
+  rmSync(settings.paths.environment(found.name), { recursive: true, force: true });
   if (options.wait) await wait(context, `Removing environment ${name}`, operation, options.timeout);
   const after = options.wait
     ? await client.call(getOperation({ client: client.api, path: { id: operation.id } }))

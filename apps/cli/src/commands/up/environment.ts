@@ -117,7 +117,6 @@ async function waitUntilServing(
     const wait = await stillMissing(context, now, server);
     if (wait === null) return now;
     report(wait);
-    server.changed = true;
     signal.throwIfAborted();
     if (performance.now() > deadline)
       throw new Failure(`waited ${withinMs / 1000} s; still waiting: ${wait}`);
