@@ -1,5 +1,5 @@
 import { type ErrorCode, errorCodes } from '@rancher/domain';
-import { type Static, type TProperties, type TSchema, Type } from 'typebox';
+import { type TProperties, type TSchema, Type } from 'typebox';
 import { component, nullable } from './components.ts';
 import { problem } from './problem.ts';
 
@@ -63,7 +63,6 @@ const condition = Type.Object({
   logTail: Type.Optional(Type.Array(Type.String())),
 });
 export const conditions = Type.Array(component('Condition', condition));
-export type ConditionView = Static<typeof condition>;
 
 export const idParams = closed({ id: Type.String({ minLength: 1, maxLength: 64 }) });
 

@@ -3340,7 +3340,7 @@ export type GetArtifactData = {
 
 export type GetArtifactErrors = {
     /**
-     * Codes: invalid_request
+     * Codes: invalid_request, unknown_version
      */
     400: Problem;
     /**
@@ -3395,7 +3395,7 @@ export type GetArtifactFileData = {
 
 export type GetArtifactFileErrors = {
     /**
-     * Codes: invalid_request
+     * Codes: invalid_request, unknown_version
      */
     400: Problem;
     /**

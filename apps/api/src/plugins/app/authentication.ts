@@ -1,7 +1,7 @@
 import { DomainError } from '@rancher/domain';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createFailureLimit } from '../../auth/failures.ts';
-import type { HostPrincipal, KeyPrincipal, Principal } from '../../auth/principal.ts';
+import type { KeyPrincipal, Principal } from '../../auth/principal.ts';
 import type { App, Context } from '../../context.ts';
 
 declare module 'fastify' {
@@ -66,12 +66,5 @@ function limited(
 /** The API key behind a request to a route of API keys. */
 export function caller(request: FastifyRequest): KeyPrincipal {
   if (request.principal?.kind !== 'key') throw new DomainError('unauthenticated', 'An API key is needed.');
-  return request.principal;
-}
-
-/** The host behind a request to a route of hosts. */
-export function callingHost(request: FastifyRequest): HostPrincipal {
-  if (request.principal?.kind !== 'host')
-    throw new DomainError('unauthenticated', 'A host credential is needed.');
   return request.principal;
 }

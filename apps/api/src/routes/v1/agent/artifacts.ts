@@ -24,7 +24,7 @@ export function artifacts(app: App, context: Context): void {
         params: closed({ name: part, version: part }),
         response: {
           200: anything('name, version, arch, source, files'),
-          ...problems('not_found', 'artifact_unavailable'),
+          ...problems('not_found', 'unknown_version', 'artifact_unavailable'),
         },
       },
     },
@@ -49,7 +49,7 @@ export function artifacts(app: App, context: Context): void {
             content: { 'application/octet-stream': { schema: bytes } },
           },
           304: { type: 'null', description: 'It is what If-None-Match names' },
-          ...problems('not_found', 'artifact_unavailable'),
+          ...problems('not_found', 'unknown_version', 'artifact_unavailable'),
         },
       },
     },
