@@ -197,6 +197,24 @@ describe('what fails', () => {
   });
 });
 
+describe('without a server', () => {
+  it('what is unhealthy is mended by the agent', async () => {
+    await host.start();
+    server.push(testSlice('host_a', 1, web, of('ins_1')));
+    await until(runs('ins_1'));
+    const { pid } = now();
+    const port = server.port;
+    await server.close();
+    const config = servicePath('web', 'config');
+    rmSync(host.path(config));
+    await until(() => existsSync(host.path(config)));
+    await server.listen(port);
+    await until(() => now().restarts === 1 && runs('ins_1')());
+    expect(now().pid).not.toBe(pid);
+    expect(now().message).toContain(`before: ${config} is missing`);
+  });
+});
+
 describe('a full disk', () => {
   it('is named, harms nothing that runs, and is got over', async () => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', host.path('/var/lib')]);
@@ -264,6 +282,19 @@ describe('the agent itself', () => {
     await server.listen(port);
     await until(() => server.messages.filter((m) => m.type === 'hello').length === 2);
     expect(now()).toMatchObject({ state: 'running', restarts: 1, message: 'started again with its host' });
+  });
+});
+
+describe('a log', () => {
+  it('is read from its end, of services of this host alone', async () => {
+    await host.start();
+    server.push(testSlice('host_a', 1, web, of('ins_1')));
+    await until(runs('ins_1'));
+    expect(await server.ask({ method: 'logTail', service: 'web', lines: 5 })).toEqual({
+      lines: ['web starts'],
+    });
+    const elsewhere = server.ask({ method: 'logTail', service: '../../etc/passwd', lines: 5 });
+    await expect(elsewhere).rejects.toThrow('no service');
   });
 });
 
