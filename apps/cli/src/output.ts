@@ -14,7 +14,8 @@ export function standardOutput(): Output {
     say: (line) => void process.stderr.write(`${line}\n`),
     print: (text) => void process.stdout.write(`${text}\n`),
     json: (value) => void process.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
-    tty: process.stderr.isTTY === true && process.stdout.isTTY === true,
+    // A terminal that does not say how wide it is cannot be drawn on.
+    tty: process.stderr.isTTY === true && process.stdout.isTTY === true && process.stdout.columns >= 40,
   };
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Config, loadConfig } from '@rancher/config';
-import { Misuse, messageOf } from './errors.ts';
+import { Failure, Misuse, messageOf } from './errors.ts';
 import { type InstallationPaths, installationPaths } from './paths.ts';
 
 type Variables = Record<string, string | undefined>;
@@ -88,7 +88,10 @@ function readStored(file: string): Stored {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Stored;
   } catch (error) {
-    throw new Misuse(`${file} cannot be read: ${messageOf(error)}`);
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') {
+      throw new Failure(`not root: ${file} can be read by root alone; run it with sudo`);
+    }
+    throw new Failure(`${file} cannot be read: ${messageOf(error)}`);
   }
 }
 

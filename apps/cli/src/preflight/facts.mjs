@@ -9,7 +9,7 @@ import {
   readlinkSync,
   statfsSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { programPackages } from './checks.mjs';
 
 const cgroupControllers = {
@@ -74,11 +74,20 @@ function holderOf(inode) {
   return null;
 }
 
+/** The program's file name: `comm` is of a thread, and Node.js calls its first one MainThread. */
+function nameOf(pid) {
+  try {
+    return basename(readlinkSync(`/proc/${pid}/exe`));
+  } catch {
+    return read(`/proc/${pid}/comm`).trim() || 'a process';
+  }
+}
+
 export function portHolder(port, ours) {
   for (const inode of listeningInodes(port)) {
     const pid = holderOf(inode);
     if (pid === null) return 'a process that cannot be seen';
-    if (!ours.includes(pid)) return `${read(`/proc/${pid}/comm`).trim() || 'a process'} (pid ${pid})`;
+    if (!ours.includes(pid)) return `${nameOf(pid)} (pid ${pid})`;
   }
   return null;
 }
