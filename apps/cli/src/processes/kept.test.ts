@@ -53,6 +53,8 @@ test('what runs as wanted is left alone; what runs differently is restarted', as
   const first = await pid();
   expect(await ensureRunning(paths, forever)).toBe('already running');
   expect(await pid()).toBe(first);
+  const elsewhere = { ...forever, env: { ...forever.env, LANG: 'C' } };
+  expect(await ensureRunning(paths, elsewhere)).toBe('already running');
   expect(await ensureRunning(paths, { ...forever, build: '2' })).toBe('restarted');
   expect(await pid()).not.toBe(first);
   await gone(first);

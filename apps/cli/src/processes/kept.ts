@@ -72,8 +72,10 @@ export function processState(paths: InstallationPaths, name: string): ProcessSta
 
 const hashFile = (paths: InstallationPaths, name: string) => join(paths.run, `${name}.hash`);
 
+/** Not of PATH and the like: they differ from shell to shell, and are no reason to restart anything. */
 function hashOf({ command, env, build }: KeptProcess): string {
-  return contentHash({ command, env, build });
+  const ours = Object.entries(env).filter(([name]) => /^(RANCHER_|DATABASE_URL$|REDIS_URL$)/.test(name));
+  return contentHash({ command, env: Object.fromEntries(ours), build });
 }
 
 /**

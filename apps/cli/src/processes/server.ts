@@ -1,4 +1,5 @@
-import { statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundled, root } from '../paths.ts';
 import type { Settings } from '../settings.ts';
@@ -54,7 +55,7 @@ export function serverProcess(
   };
 }
 
+/** By content: main.js names its chunks by theirs, so a build that changed nothing restarts nothing. */
 function buildOf(file: string): string {
-  const { size, mtimeMs } = statSync(file);
-  return `${size} ${mtimeMs}`;
+  return createHash('sha256').update(readFileSync(file)).digest('hex');
 }
