@@ -11,7 +11,11 @@ import { type BenchmarkReport, report } from '../report.ts';
 export const runs = 5;
 
 export async function run(count: number): Promise<BenchmarkReport[]> {
-  const samples = { activeMs: [] as number[], floorNodeReadyMs: [] as number[], floorReadyzMs: [] as number[] };
+  const samples = {
+    activeMs: [] as number[],
+    floorNodeReadyMs: [] as number[],
+    floorReadyzMs: [] as number[],
+  };
   await withInstallation('create', async (rancher) => {
     const remove = async (name: string) => {
       await rancher.must(['environment', 'delete', name, '--wait']);

@@ -48,7 +48,13 @@ export interface JoinResponse {
 
 /** agent → server */
 export type AgentMessage =
-  | { type: 'hello'; protocol: number; facts: HostFacts; inventory: Inventory; localHosts: ObservedLocalHost[] }
+  | {
+      type: 'hello';
+      protocol: number;
+      facts: HostFacts;
+      inventory: Inventory;
+      localHosts: ObservedLocalHost[];
+    }
   /** Sent at once when anything of it changed. */
   | { type: 'inventory'; inventory: Inventory; localHosts: ObservedLocalHost[] }
   | { type: 'facts'; facts: HostFacts }

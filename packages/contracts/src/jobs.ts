@@ -18,9 +18,17 @@ export const jobs = {
     everyMs: null,
   },
   /** Hosts whose agent is silent; environments whose generation is not observed or whose next look is due. */
-  sweep: { schema: Type.Object({}, { additionalProperties: false }), deduplicate: () => 'sweep', everyMs: 5_000 },
+  sweep: {
+    schema: Type.Object({}, { additionalProperties: false }),
+    deduplicate: () => 'sweep',
+    everyMs: 5_000,
+  },
   /** Bounds history: partitions of events, old plans, removed instances, operations, idempotency keys. */
-  prune: { schema: Type.Object({}, { additionalProperties: false }), deduplicate: () => 'prune', everyMs: 600_000 },
+  prune: {
+    schema: Type.Object({}, { additionalProperties: false }),
+    deduplicate: () => 'prune',
+    everyMs: 600_000,
+  },
 } as const satisfies Record<string, JobDefinition>;
 
 export interface JobDefinition {
