@@ -169,18 +169,6 @@ export type OperationList = {
     nextPageToken?: string;
 };
 
-export type Kubeconfig = {
-    kind: 'Kubeconfig';
-    /**
-     * The key in it; revoke it to end its use
-     */
-    apiKeyId: string;
-    /**
-     * YAML, with a new API key for this environment alone. Shown once
-     */
-    kubeconfig: string;
-};
-
 export type PlanAction = {
     kind: 'create' | 'replace' | 'remove';
     service: string;
@@ -241,6 +229,18 @@ export type DryRunResult = {
         reason: string;
         message: string;
     }>;
+};
+
+export type Kubeconfig = {
+    kind: 'Kubeconfig';
+    /**
+     * The key in it; revoke it to end its use
+     */
+    apiKeyId: string;
+    /**
+     * YAML, with a new API key for this environment alone. Shown once
+     */
+    kubeconfig: string;
 };
 
 export type Environment = {
@@ -386,6 +386,9 @@ export type EnvironmentCreate = {
  * JSON merge patch (RFC 7396)
  */
 export type EnvironmentPatch = {
+    /**
+     * Only the one it has: a name is for ever
+     */
     name?: string;
     description?: string;
     labels?: LabelsPatch;
@@ -852,7 +855,12 @@ export type DeleteEnvironmentData = {
     path: {
         id: string;
     };
-    query?: never;
+    query?: {
+        /**
+         * Change nothing; answer with the plan that would be made.
+         */
+        dryRun?: boolean;
+    };
     url: '/v1/environments/{id}';
 };
 
@@ -894,6 +902,10 @@ export type DeleteEnvironmentErrors = {
 export type DeleteEnvironmentError = DeleteEnvironmentErrors[keyof DeleteEnvironmentErrors];
 
 export type DeleteEnvironmentResponses = {
+    /**
+     * Done
+     */
+    200: DryRunResult;
     /**
      * Begun: the operation tells how it goes
      */
@@ -964,7 +976,12 @@ export type UpdateEnvironmentData = {
     path: {
         id: string;
     };
-    query?: never;
+    query?: {
+        /**
+         * Change nothing; answer with the plan that would be made.
+         */
+        dryRun?: boolean;
+    };
     url: '/v1/environments/{id}';
 };
 
@@ -986,7 +1003,7 @@ export type UpdateEnvironmentErrors = {
      */
     404: Problem;
     /**
-     * Codes: name_taken, conflict
+     * Codes: conflict
      */
     409: Problem;
     /**
@@ -1015,9 +1032,9 @@ export type UpdateEnvironmentError = UpdateEnvironmentErrors[keyof UpdateEnviron
 
 export type UpdateEnvironmentResponses = {
     /**
-     * Done
+     * Changed; or with `dryRun` the plan
      */
-    200: Environment;
+    200: Environment | DryRunResult;
 };
 
 export type UpdateEnvironmentResponse = UpdateEnvironmentResponses[keyof UpdateEnvironmentResponses];
@@ -1033,7 +1050,12 @@ export type ActivateEnvironmentData = {
     path: {
         id: string;
     };
-    query?: never;
+    query?: {
+        /**
+         * Change nothing; answer with the plan that would be made.
+         */
+        dryRun?: boolean;
+    };
     url: '/v1/environments/{id}/actions/activate';
 };
 
@@ -1080,6 +1102,10 @@ export type ActivateEnvironmentError = ActivateEnvironmentErrors[keyof ActivateE
 
 export type ActivateEnvironmentResponses = {
     /**
+     * Done
+     */
+    200: DryRunResult;
+    /**
      * Begun: the operation tells how it goes
      */
     202: Operation;
@@ -1098,7 +1124,12 @@ export type DeactivateEnvironmentData = {
     path: {
         id: string;
     };
-    query?: never;
+    query?: {
+        /**
+         * Change nothing; answer with the plan that would be made.
+         */
+        dryRun?: boolean;
+    };
     url: '/v1/environments/{id}/actions/deactivate';
 };
 
@@ -1144,6 +1175,10 @@ export type DeactivateEnvironmentErrors = {
 export type DeactivateEnvironmentError = DeactivateEnvironmentErrors[keyof DeactivateEnvironmentErrors];
 
 export type DeactivateEnvironmentResponses = {
+    /**
+     * Done
+     */
+    200: DryRunResult;
     /**
      * Begun: the operation tells how it goes
      */

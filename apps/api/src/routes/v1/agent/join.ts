@@ -96,8 +96,20 @@ async function useToken(tx: Queryable, token: string): Promise<RegistrationToken
       `The registration token expired at ${row.expiresAt.toISOString()}.`,
     );
   }
+  await assertEnvironmentStays(tx, row.environmentId);
   await tx.registrationToken.update({ where: { id: row.id }, data: { uses: { increment: 1 } } });
   return row;
+}
+
+async function assertEnvironmentStays(tx: Queryable, environmentId: string | null): Promise<void> {
+  if (environmentId === null) return;
+  const environment = await tx.environment.findUnique({
+    where: { id: environmentId },
+    select: { desiredState: true },
+  });
+  if (environment === null || environment.desiredState === 'removed') {
+    throw new DomainError('token_expired', 'The environment of this token is gone.');
+  }
 }
 
 async function newHost(tx: Queryable, token: RegistrationToken, joining: Joining): Promise<string> {

@@ -326,11 +326,27 @@ describe('PATCH /v1/environments/:id', () => {
     expect((await patch('env_none', {}, { 'if-match': '*' })).status).toBe(404);
   });
 
-  it('409: a name that is taken', async () => {
-    const a = await make();
-    const b = await make();
-    const answer = await patch(b.id, { name: a.name }, { 'if-match': b.etag });
-    expect(answer.body).toMatchObject({ status: 409, code: 'name_taken' });
+  it('400: another name, as nodes carry it', async () => {
+    const { id, name, etag } = await make();
+    const answer = await patch(id, { name: 'other' }, { 'if-match': etag });
+    expect(answer.body).toMatchObject({ status: 400, code: 'invalid_value', pointer: '/name' });
+    expect((await patch(id, { name }, { 'if-match': etag })).status).toBe(200);
+  });
+
+  it('200: a dry run changes nothing', async () => {
+    const { id, etag } = await make();
+    const url = `/v1/environments/${id}`;
+    const body = { spec: { options: { maxPodsPerHost: 50 } } };
+    for (const [method, path, more] of [
+      ['PATCH', url, { body, headers: { 'if-match': etag } }],
+      ['DELETE', url, {}],
+      ['POST', `${url}/actions/deactivate`, {}],
+    ] as const) {
+      const answer = await api.call(method, `${path}?dryRun=true`, more);
+      expect(answer.status, answer.text).toBe(200);
+      expect(answer.body.kind).toBe('DryRunResult');
+    }
+    expect((await api.call('GET', url)).headers.etag).toBe(etag);
   });
 
   it('412: it was changed since', async () => {

@@ -88,7 +88,7 @@ export const environmentPatch = component(
   'EnvironmentPatch',
   closed(
     {
-      name: Type.Optional(dnsLabel()),
+      name: Type.Optional(dnsLabel('Only the one it has: a name is for ever')),
       description: Type.Optional(Type.String({ maxLength: 1000 })),
       labels: Type.Optional(labelsPatch),
       spec: Type.Optional(closed({ options: Type.Optional(environmentOptionsPatch) })),
