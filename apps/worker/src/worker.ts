@@ -23,17 +23,13 @@ export interface Worker {
  * API makes, Postgres, Redis), trying until `signal` aborts.
  */
 export async function startWorker(
-  config: Config & { workerPort?: number },
+  config: Config,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<Worker> {
   const metrics = createMetrics('worker');
   const state = { workers: undefined as Workers | undefined };
-  const monitoring = await serveMonitoring(
-    config.workerPort ?? 0,
-    metrics,
-    () => state.workers !== undefined,
-  );
+  const monitoring = await serveMonitoring(config.workerPort, metrics, () => state.workers !== undefined);
   const retry = <T>(what: string, run: () => Promise<T>) => untilItWorks(what, run, logger, signal);
   const url = await retry('database password', () => databaseUrl(config));
   const masterKey = await retry('master key', () => masterKeyFrom(config.masterKeyFile));

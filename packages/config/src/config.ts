@@ -20,6 +20,8 @@ export interface Config {
   masterKeyFile: string;
   systemKeyFile: string;
   apiUrl: string;
+  /** Port of the worker's own health and metrics on loopback; 0 = none. */
+  workerPort: number;
   /** `host:port` that agents and kubeconfigs use. */
   advertise: string;
   artifactsMirror: string | undefined;
@@ -48,6 +50,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     masterKeyFile: values.RANCHER_MASTER_KEY_FILE ?? join(home, 'master.key'),
     systemKeyFile: values.RANCHER_SYSTEM_KEY_FILE ?? join(home, 'system.key'),
     apiUrl: values.RANCHER_API_URL ?? `http://127.0.0.1:${port}`,
+    workerPort: values.RANCHER_WORKER_PORT,
     advertise: values.RANCHER_ADVERTISE ?? `${dialable(listen[0] ?? '')}:${port}`,
     artifactsMirror: values.RANCHER_ARTIFACTS_MIRROR,
     logLevel: values.RANCHER_LOG_LEVEL,

@@ -74,6 +74,12 @@ export const variables = Type.Object({
       default: '`http://127.0.0.1:$RANCHER_PORT`',
     }),
   ),
+  RANCHER_WORKER_PORT: Type.Integer({
+    minimum: 0,
+    maximum: 65535,
+    description: 'Port on 127.0.0.1 where the worker answers `/livez`, `/readyz` and `/metrics`; 0 for none.',
+    default: 0,
+  }),
   RANCHER_ADVERTISE: Type.Optional(
     Type.String({
       pattern: '^[^/]+:[0-9]+$',
