@@ -37,7 +37,11 @@ beforeAll(async () => {
     RANCHER_API_URL: `http://127.0.0.1:${(api.address() as AddressInfo).port}`,
   };
   const logger = createLogger({ name: 'worker', level: 'silent' });
-  worker = await startWorker(loadConfig({ ...env, RANCHER_WORKER_PORT: String(workerPort) }), logger, new AbortController().signal);
+  worker = await startWorker(
+    loadConfig({ ...env, RANCHER_WORKER_PORT: String(workerPort) }),
+    logger,
+    new AbortController().signal,
+  );
 }, 60_000);
 
 afterAll(async () => {

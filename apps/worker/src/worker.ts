@@ -22,11 +22,7 @@ export interface Worker {
  * Composes the worker: database, queues, the way into clusters, handlers. Waits for what is not there yet (keys that the
  * API makes, Postgres, Redis), trying until `signal` aborts.
  */
-export async function startWorker(
-  config: Config,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<Worker> {
+export async function startWorker(config: Config, logger: Logger, signal: AbortSignal): Promise<Worker> {
   const metrics = createMetrics('worker');
   const state = { workers: undefined as Workers | undefined };
   const monitoring = await serveMonitoring(config.workerPort, metrics, () => state.workers !== undefined);

@@ -17,7 +17,7 @@ describe('loadConfig', () => {
       masterKeyFile: '/var/lib/rancher/master.key',
       systemKeyFile: '/var/lib/rancher/system.key',
       apiUrl: 'http://127.0.0.1:8080',
-    workerPort: 0,
+      workerPort: 0,
       advertise: '127.0.0.1:8080',
       artifactsMirror: undefined,
       logLevel: 'info',
