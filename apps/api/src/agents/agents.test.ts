@@ -243,6 +243,39 @@ describe('the control socket', () => {
     expect(code).toBe(1003);
   });
 
+  it.each([
+    ['a hello without facts', { type: 'hello', protocol: 1 }, 1008],
+    [
+      'another version of the protocol',
+      { type: 'hello', protocol: 99, facts, inventory: {}, localHosts: [] },
+      4001,
+    ],
+    ['no object', [], 1003],
+  ])('hangs up on %s, and lives on', async (_name, message, expected) => {
+    const agent = await dial(api, await joined(null));
+    agents.push(agent);
+    agent.socket.send(JSON.stringify(message));
+    const [code] = await once(agent.socket, 'close');
+    expect(code).toBe(expected);
+  });
+
+  it('takes no harm from an inventory that cannot be recorded', async () => {
+    const agent = await connected(null);
+    for (const inventory of [
+      null,
+      5,
+      { generation: 'x', instances: 3 },
+      { generation: 1, instances: [{}] },
+    ]) {
+      agent.socket.send(JSON.stringify({ type: 'inventory', inventory, localHosts: 7 }));
+    }
+    agent.say({ type: 'inventory', inventory: { generation: 3, instances: [] }, localHosts: [] });
+    await until('the sound one', async () => {
+      const { body } = await api.call('GET', `/v1/hosts/${agent.hostId}`);
+      return body.status.appliedGeneration === 3;
+    });
+  });
+
   it('a later connection of the same host wins', async () => {
     const first = await connected(null);
     const second = await dial(api, first);

@@ -38,7 +38,7 @@ export class Connection {
   constructor(
     info: ConnectionInfo,
     socket: WebSocket,
-    onMessage: (message: AgentMessage) => void,
+    onMessage: (message: AgentMessage) => unknown,
     onClose: () => void,
   ) {
     this.info = info;
@@ -49,7 +49,7 @@ export class Connection {
       if (message === undefined) this.close(1003, 'not a message of the protocol');
       else if (message.type === 'ping') this.send({ type: 'pong', at: message.at });
       else if (message.type === 'reply') this.#settle(message);
-      else onMessage(message);
+      else this.#hand(message, onMessage);
     });
     socket.on('error', () => socket.terminate());
     socket.on('close', () => {
@@ -89,6 +89,15 @@ export class Connection {
 
   terminate(): void {
     this.#socket.terminate();
+  }
+
+  /** An agent that says nonsense is hung up on; it must not be able to take the server down with it. */
+  #hand(message: AgentMessage, onMessage: (message: AgentMessage) => unknown): void {
+    try {
+      onMessage(message);
+    } catch {
+      this.close(1008, `a ${message.type} that cannot be understood`);
+    }
   }
 
   #settle(reply: AgentMessage & { type: 'reply' }): void {

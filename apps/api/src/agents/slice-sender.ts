@@ -1,0 +1,38 @@
+import type { Slice } from '@rancher/contracts';
+import type { PrismaClient } from '@rancher/db';
+import { contentHash } from '@rancher/domain';
+import type { Connections } from './connections.ts';
+import { cutSlice, loadHosts, loadLocalHosts, type PlanStore, type SpecStore } from './slices.ts';
+
+/** Sends hosts their present slices, as far as they differ from what each was sent last, with the specs it lacks. */
+export function createSliceSender(options: {
+  prisma: PrismaClient;
+  connections: Connections;
+  plans: PlanStore;
+  specs: SpecStore;
+}): (hostIds: string[]) => Promise<void> {
+  const { prisma, connections, plans, specs } = options;
+
+  async function send(slice: Slice): Promise<void> {
+    const connection = connections.get(slice.hostId);
+    const hash = contentHash(slice);
+    if (connection === undefined || connection.sentSlice === hash) return;
+    const unsent = slice.instances.map((i) => i.specHash).filter((h) => !connection.sentSpecs.has(h));
+    const found = await specs.get(unsent);
+    connection.sentSlice = hash;
+    for (const h of found.keys()) connection.sentSpecs.add(h);
+    connection.send({ type: 'slice', slice: { ...slice, specs: Object.fromEntries(found) } });
+  }
+
+  return async (hostIds) => {
+    const held = hostIds.filter((id) => connections.get(id)?.greeted === true);
+    if (held.length === 0) return;
+    const hosts = await loadHosts(prisma, held);
+    const machines = hosts.filter((host) => host.kind === 'machine').map((host) => host.id);
+    const localHosts = await loadLocalHosts(prisma, machines);
+    for (const host of hosts) {
+      const plan = host.environment === null ? undefined : await plans.target(host.environment);
+      await send(cutSlice(host, plan, localHosts.get(host.id) ?? []));
+    }
+  };
+}
