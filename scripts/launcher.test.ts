@@ -35,7 +35,7 @@ function put(path: string, content: string, mode = 0o644): void {
 const npm = `#!/bin/sh
 echo "$*" >>"$ASKED"
 case $1 in
-  ci | install) mkdir -p node_modules/.bin && touch node_modules/.package-lock.json ;;
+  install) mkdir -p node_modules/.bin && touch node_modules/.package-lock.json ;;
   run) mkdir -p packages/db/src/generated && touch packages/db/src/generated/client.ts ;;
 esac
 [ -z "\${NPM_FAILS:-}" ] || { echo the registry is away; exit 1; }
@@ -107,7 +107,7 @@ test('a fresh checkout is prepared in three lines, then the command runs with it
     '· Generating the database client',
     '· Building',
   ]);
-  expect(asked().split('\n')[0]).toBe('ci --ignore-scripts --no-audit --no-fund');
+  expect(asked().split('\n')[0]).toBe('install --no-save --ignore-scripts --no-audit --no-fund');
 });
 
 test('what is fresh is left alone; what changed is done again, and nothing else', async () => {
@@ -122,7 +122,7 @@ test('what is fresh is left alone; what changed is done again, and nothing else'
   age('packages/x/src/index.ts');
 
   utimesSync(join(checkout, 'package-lock.json'), soon, soon);
-  expect((await launch(['status'])).stderr).toMatch(/^· Updating npm packages\n/);
+  expect((await launch(['status'])).stderr).toMatch(/^· Installing npm packages\n/);
   expect(asked()).toMatch(/install --no-save/);
 });
 
