@@ -44,7 +44,7 @@ interface Measured {
   recreateMs: number[];
   readMs: number[];
   cpuPercent: Record<string, number>;
-  rssMb: Record<string, number>;
+  memoryMb: Record<string, number>;
 }
 
 async function create(server: ScaleServer, farm: ChildProcess, environments: number): Promise<number> {
@@ -138,7 +138,7 @@ async function measure(environments: number): Promise<Measured> {
       recreateMs: failed.latenciesMs,
       readMs: await reading,
       cpuPercent: Object.fromEntries(cpu) as Record<string, number>,
-      rssMb: Object.fromEntries(names.map((n, i) => [n, after[i]?.rssMb ?? Number.NaN])),
+      memoryMb: Object.fromEntries(names.map((n, i) => [n, after[i]?.memoryMb ?? Number.NaN])),
     };
   } finally {
     const gone = once(farm, 'exit');
@@ -169,7 +169,7 @@ function words(environments: number, m: Measured): string {
     `active after ${(m.activeMs / 1000).toFixed(1)} s;`,
     `${m.failures} failures in ${failSeconds} s (${m.unanswered} not answered within a minute),`,
     `recreate p50 ${quantile(m.recreateMs, 0.5).toFixed(0)} ms p99 ${quantile(m.recreateMs, 0.99).toFixed(0)} ms;`,
-    `reads p99 ${quantile(m.readMs, 0.99).toFixed(0)} ms; CPU ${figures(m.cpuPercent, '%')}; RSS ${figures(m.rssMb, 'MB')}`,
+    `reads p99 ${quantile(m.readMs, 0.99).toFixed(0)} ms; CPU ${figures(m.cpuPercent, '%')}; memory ${figures(m.memoryMb, 'MB')}`,
   ].join(' ');
 }
 

@@ -1,10 +1,9 @@
 /** The server alone (Postgres, API, worker) as processes of their own, from the bundles that users run. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { embeddedPostgresUrl } from '@rancher/db';
 import { freePort } from '@rancher/testing';
 import { until } from '../../test/e2e/support/installation.ts';
@@ -84,25 +83,40 @@ export async function startServer(): Promise<ScaleServer> {
 
 export interface Usage {
   cpuSeconds: number;
-  rssMb: number;
+  /** Proportional: what several processes share is divided among them. */
+  memoryMb: number;
 }
 
-/** Processor time and resident memory of a process and all below it. */
+/** Processor time and memory of a process and all below it. */
 export async function usage(pid: number): Promise<Usage> {
-  const { stdout } = await promisify(execFile)('ps', ['-eo', 'pid=,ppid=,rss=,cputimes=']);
-  const rows = stdout
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number) as [number, number, number, number]);
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const stats = (await Promise.all(pids.map(statOf))).filter((s) => s !== undefined);
   const wanted = new Set([pid]);
-  for (let grown = true; grown; ) {
-    const before = wanted.size;
-    for (const [child, parent] of rows) if (wanted.has(parent)) wanted.add(child);
-    grown = wanted.size > before;
+  for (let before = 0; before < wanted.size; ) {
+    before = wanted.size;
+    for (const stat of stats) if (wanted.has(stat.parent)) wanted.add(stat.pid);
   }
-  const mine = rows.filter(([child]) => wanted.has(child));
+  const mine = stats.filter((stat) => wanted.has(stat.pid));
+  const memory = await Promise.all(mine.map((stat) => proportionalKb(stat.pid)));
   return {
-    cpuSeconds: mine.reduce((sum, [, , , cpu]) => sum + cpu, 0),
-    rssMb: mine.reduce((sum, [, , rss]) => sum + rss / 1024, 0),
+    cpuSeconds: mine.reduce((sum, stat) => sum + stat.cpuSeconds, 0),
+    memoryMb: memory.reduce((sum, kb) => sum + kb / 1024, 0),
   };
+}
+
+/** Of proc_pid_stat(5): fields 4, 14 and 15; a hundred clock ticks each second. */
+async function statOf(pid: string) {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  if (fields.length < 13) return undefined;
+  return {
+    pid: Number(pid),
+    parent: Number(fields[1]),
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100,
+  };
+}
+
+async function proportionalKb(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
+  return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0);
 }
