@@ -91,7 +91,8 @@ export function run(
         resolve({ code, stdout, stderr });
       },
     );
-    child.stdin?.end(options.input ?? '');
+    // A command that reads nothing may be gone before its input is.
+    child.stdin?.on('error', () => {}).end(options.input ?? '');
   });
 }
 
