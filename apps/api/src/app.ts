@@ -5,6 +5,7 @@ import { DomainError } from '@rancher/domain';
 import fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { App, Context } from './context.ts';
 import { componentSchemas } from './http/components.ts';
+import { buildSerializer } from './http/serializers.ts';
 import { authentication } from './plugins/app/authentication.ts';
 import { errors } from './plugins/app/errors.ts';
 import { idempotency } from './plugins/app/idempotency.ts';
@@ -21,7 +22,7 @@ export async function createApp(context: Context): Promise<App> {
     genReqId: () => `req_${randomBytes(8).toString('hex')}`,
     bodyLimit: 1024 * 1024,
     routerOptions: { maxParamLength: 256 },
-    schemaController: { compilersFactory: { buildValidator } },
+    schemaController: { compilersFactory: { buildValidator, buildSerializer } },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as App;
 
   for (const schema of componentSchemas()) app.addSchema(schema);
