@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StreamTarget } from '@rancher/contracts';
 import { DomainError } from '@rancher/domain';
-import { createWebSocketStream, type WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
+import { WebSocketDuplex } from '../streams/websocket-duplex.ts';
 import type { Connection } from './connection.ts';
 
 const dialTimeoutMs = 2_000;
@@ -47,7 +48,7 @@ export function createStreams() {
       expected.delete(streamId);
       open.add(socket);
       socket.on('close', () => open.delete(socket));
-      const stream = createWebSocketStream(socket, { allowHalfOpen: false });
+      const stream = new WebSocketDuplex(socket);
       // Whoever uses the stream hears of errors too; this keeps one that nobody uses any more from ending the process.
       stream.on('error', () => {});
       waiting.resolve(stream);

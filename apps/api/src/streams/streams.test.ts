@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
@@ -21,6 +22,7 @@ let environmentId: string;
 let agent: TestAgent;
 let kube: Server;
 let watchers: Socket[];
+const large = randomBytes(20_000_000);
 const serving: { [target: string]: number } = {};
 const authorities: Record<string, Authority> = {};
 
@@ -109,6 +111,11 @@ async function startKube(): Promise<Server> {
     );
   });
   server.on('upgrade', (req, socket) => {
+    if (req.url === '/download') {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+      socket.end(large);
+      return;
+    }
     if (req.url === '/refuse') {
       socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
       return;
@@ -208,6 +215,27 @@ describe('/k8s/environments/:id', () => {
     socket.write('world');
     await until('the echo', () => heard === 'hello world');
     socket.destroy();
+  });
+
+  it('delivers all of what was sent before the end, to whoever is slow and still talks', async () => {
+    const req = request({
+      host: '127.0.0.1',
+      port: api.port,
+      path: `/k8s/environments/${environmentId}/download`,
+      headers: { authorization: `Bearer ${api.keys.admin}`, connection: 'Upgrade', upgrade: 'x' },
+    });
+    req.end();
+    const [, socket, head] = (await once(req, 'upgrade')) as [IncomingMessage, Socket, Buffer];
+    const hash = createHash('sha256').update(head);
+    let length = head.length;
+    for await (const chunk of socket) {
+      hash.update(chunk);
+      length += chunk.length;
+      if (!socket.destroyed && socket.writable) socket.write('.');
+      await new Promise(setImmediate);
+    }
+    expect(length).toBe(large.length);
+    expect(hash.digest('hex')).toBe(createHash('sha256').update(large).digest('hex'));
   });
 
   it('passes on the refusal of an upgrade', async () => {

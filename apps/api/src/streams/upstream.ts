@@ -118,7 +118,6 @@ function handshake(
 ): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ socket: tunnel, ALPNProtocols: ['http/1.1'], ...options });
-    // After the handshake it only ends both: a promise is settled once.
     const fail = (error: Error) => {
       clearTimeout(timer);
       socket.destroy();
@@ -127,11 +126,16 @@ function handshake(
     };
     const timer = setTimeout(() => fail(new Error('TLS handshake timed out')), handshakeTimeoutMs);
     tunnel.once('error', fail);
-    tunnel.once('close', () => fail(new Error('the stream was closed')));
+    const closed = () => fail(new Error('the stream was closed'));
+    tunnel.once('end', closed);
+    tunnel.once('close', closed);
     socket.once('error', fail);
     socket.once('secureConnect', () => {
       clearTimeout(timer);
       tunnel.off('error', fail);
+      tunnel.off('end', closed);
+      tunnel.off('close', closed);
+      tunnel.on('error', () => {});
       socket.off('error', fail);
       socket.on('error', () => {}); // its user hears of it by the close
       resolve(socket);

@@ -1,0 +1,42 @@
+import { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+
+/**
+ * The binary frames of a WebSocket as a stream, with backpressure both ways. Unlike `createWebSocketStream` of ws it
+ * stays until its reader has read what came before the peer closed, so that whoever is slow loses nothing: TLS on top of
+ * a stream drops what it holds as soon as that closes.
+ */
+export class WebSocketDuplex extends Duplex {
+  readonly #socket: WebSocket;
+
+  constructor(socket: WebSocket) {
+    super({ allowHalfOpen: true });
+    this.#socket = socket;
+    socket.on('message', (data: Buffer) => {
+      if (!this.push(data)) socket.pause();
+    });
+    socket.on('error', () => socket.terminate());
+    socket.on('close', () => this.push(null));
+  }
+
+  override _read(): void {
+    if (this.#socket.isPaused) this.#socket.resume();
+  }
+
+  /** What is written when the peer is gone is dropped: the end of reading tells it. */
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) done();
+    else this.#socket.send(chunk, { binary: true }, () => done());
+  }
+
+  override _final(done: () => void): void {
+    this.#socket.close(1000);
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    if (error === null && this.writableFinished) this.#socket.close(1000);
+    else this.#socket.terminate();
+    done(error);
+  }
+}
