@@ -50,16 +50,28 @@ export interface Answer {
 
 export async function startHarness(): Promise<Harness> {
   const home = await mkdtemp(join(tmpdir(), 'rancher-test-api-'));
-  const postgres = await startPostgres();
-  const replica = await startReplica(postgres, home);
-  return {
-    ...replica,
-    async stop() {
-      await replica.stop();
-      await postgres.stop();
-      await rm(home, { recursive: true, force: true });
-    },
+  const removeHome = () => rm(home, { recursive: true, force: true });
+  const postgres = await startPostgres().catch(async (error: unknown) => {
+    await removeHome();
+    throw error;
+  });
+  const clean = async () => {
+    await postgres.stop();
+    await removeHome();
   };
+  try {
+    const replica = await startReplica(postgres, home);
+    return {
+      ...replica,
+      async stop() {
+        await replica.stop();
+        await clean();
+      },
+    };
+  } catch (error) {
+    await clean();
+    throw error;
+  }
 }
 
 /** One replica of the API on a database and with files that others may share. */
