@@ -2,6 +2,7 @@
  * Recreation: from `kill -9` of a component until its next instance is healthy, against the bare start of the same
  * program in a running cluster; and, for a frozen one (SIGSTOP), until the next is healthy.
  */
+import type { Instance } from '@rancher/api-client';
 import { type Installation, type InstanceRow, until } from '../../test/e2e/support/installation.ts';
 import { floorHeal } from '../floor-runner.ts';
 import { withInstallation } from '../installation.ts';
@@ -9,21 +10,8 @@ import { type BenchmarkReport, report } from '../report.ts';
 
 export const runs = 3;
 
-interface ApiInstance {
-  id: string;
-  status: {
-    state: string;
-    health: string;
-    pid: number | null;
-    startedAt: string | null;
-    healthyAt: string | null;
-  };
-  spec: { service: string };
-}
-
-async function list(rancher: Installation, environmentId: string): Promise<ApiInstance[]> {
-  return (await rancher.api('GET', `/v1/environments/${environmentId}/instances`)).body
-    .items as ApiInstance[];
+async function list(rancher: Installation, environmentId: string): Promise<Instance[]> {
+  return (await rancher.api('GET', `/v1/environments/${environmentId}/instances`)).body.items as Instance[];
 }
 
 type Signal = 'SIGKILL' | 'SIGSTOP';
@@ -46,7 +34,7 @@ async function healing(
     `${old.component} is back`,
     async () =>
       (await list(rancher, environmentId)).find(
-        (i) => i.spec.service === old.component && i.id !== old.id && i.status.health === 'healthy',
+        (i) => i.service === old.component && i.id !== old.id && i.status.health === 'healthy',
       ),
     120_000,
     20,
