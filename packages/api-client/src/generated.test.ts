@@ -18,7 +18,7 @@ async function filesOf(dir: string): Promise<Record<string, string>> {
   );
 }
 
-it('is what openapi/v1.json gives (else: npm run generate -w @rancher/api-client)', async () => {
+it('is what openapi/v1.json gives (else: npm run openapi -w @rancher/api-client)', async () => {
   const { output, ...rest } = await config;
   await createClient({
     ...rest,

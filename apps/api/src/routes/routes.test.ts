@@ -30,7 +30,7 @@ const operations = () =>
   );
 
 describe('openapi/v1.json', () => {
-  it('is the document of these routes (else: npm run generate -w @rancher/api-client)', async () => {
+  it('is the document of these routes (else: npm run openapi -w @rancher/api-client)', async () => {
     const committed = await readFile(new URL('../../../../openapi/v1.json', import.meta.url), 'utf8');
     expect(text).toBe(committed);
   });
