@@ -65,7 +65,8 @@ async function create(server: ScaleServer, farm: ChildProcess, environments: num
       serverUrl: server.tlsUrl,
       caSha256: /--ca-sha256 (\S+)/.exec(token.command)?.[1] ?? '',
     };
-    farm.send(message);
+    // Closed when another of them failed and the run is being cleared up.
+    if (farm.connected) farm.send(message);
   };
   // Ten at a time: a user's script, not a flood of open requests.
   for (let i = 0; i < environments; i += 10)

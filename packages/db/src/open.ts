@@ -34,7 +34,8 @@ export function openDatabase(options: {
       statementNameGenerator: statementNames(),
     },
   );
-  const prisma = new PrismaClient({ adapter });
+  // In a crowd a transaction waits for a connection rather than fail: Prisma's own default gives up after 2 s.
+  const prisma = new PrismaClient({ adapter, transactionOptions: { maxWait: 15_000, timeout: 30_000 } });
   return { prisma, close: () => prisma.$disconnect() };
 }
 
