@@ -119,13 +119,15 @@ async function measure(environments: number): Promise<Measured> {
     const instances = each * environments;
     let done = false;
     const reading = reads(server, () => done);
-    const names = Object.keys(server.pids) as (keyof ScaleServer['pids'])[];
-    const before = await Promise.all(names.map((n) => usage(server.pids[n])));
+    const pids: Record<string, number> = { ...server.pids, 'all agents': farm.pid ?? 0 };
+    const names = Object.keys(pids);
+    const look = () => Promise.all(names.map((name) => usage(pids[name] ?? 0)));
+    const before = await look();
     const started = performance.now();
     farm.send({ type: 'fail', perSecond: instances / 100, seconds: failSeconds } satisfies ToFarm);
     const failed = await answer(farm, 'failed');
     const seconds = (performance.now() - started) / 1000;
-    const after = await Promise.all(names.map((n) => usage(server.pids[n])));
+    const after = await look();
     done = true;
     const cpu = names.map((n, i) => [
       n,
