@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -46,8 +46,9 @@ export class ProcessRuntime implements Runtime {
     child.once('exit', (code, signal) => run.ended({ code, signal }));
     child.unref();
     this.#logFiles.add(request.logFile);
-    // What this promises to have started, the next agent must find.
-    while (run.exit === undefined && !existsSync(join(this.#recordDir, request.id))) await setTimeout(1);
+    // What this promises to have started, the next agent must find: the whole record, not a file that is still empty.
+    const record = join(this.#recordDir, request.id);
+    while (run.exit === undefined && readRecord(record) === undefined) await setTimeout(1);
     return run;
   }
 
