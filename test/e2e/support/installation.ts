@@ -4,9 +4,9 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '@rancher/testing';
 
 const root = new URL('../../..', import.meta.url).pathname;
 
@@ -58,17 +58,6 @@ export interface Installation {
   instances(environment?: string): Promise<InstanceRow[]>;
   events(environment?: string): Promise<EventRow[]>;
   purge(): Promise<void>;
-}
-
-async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }
 
 export function run(
