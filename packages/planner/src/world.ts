@@ -1,7 +1,7 @@
 import type { PlannedInstance } from '@rancher/domain';
 import { type Brake, brakeOf } from './brake.ts';
 import { byName, startOrder } from './order.ts';
-import { type Placement, placeServices } from './placement.ts';
+import { type Placement, placeServices } from './placement/index.ts';
 import {
   type PlannerHost,
   type PlannerInput,

@@ -1,0 +1,3 @@
+export { placeServices } from './place-services.ts';
+export { hostLabels } from './planes.ts';
+export type { Placement } from './scene.ts';
