@@ -43,6 +43,8 @@ esac
 const build = `
 import { mkdirSync, writeFileSync, appendFileSync } from 'node:fs';
 appendFileSync(process.env.ASKED, 'build\\n');
+mkdirSync('dist/programs', { recursive: true });
+writeFileSync('dist/programs/versions.json', '{}');
 for (const app of ['api', 'worker', 'agent', 'cli']) {
   mkdirSync('apps/' + app + '/dist', { recursive: true });
   writeFileSync('apps/' + app + '/dist/main.js', 'console.log(process.argv.slice(2).join(" ")); process.exitCode = 7;');

@@ -7,6 +7,7 @@ import { LocalHosts } from './local-hosts/local-hosts.ts';
 import { powerOff } from './local-hosts/power-off.ts';
 import { purgeInstallation } from './local-hosts/purge.ts';
 import { createLog } from './log.ts';
+import { provideNode } from './provide-node.ts';
 
 const usage = 'usage: agent [run|down|purge] --config FILE';
 
@@ -30,6 +31,7 @@ async function run(config: AgentConfig): Promise<void> {
   const log = createLog(config.name, config.logFile);
   if (wasRemoved(config))
     throw new Error(`this host was removed from its server; it does not join again by itself`);
+  if (config.localHosts === undefined) provideNode();
   const agent = new Agent(config, {
     log,
     ...(config.localHosts === undefined

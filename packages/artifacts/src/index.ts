@@ -7,4 +7,4 @@ export {
   type ArtifactStoreOptions,
   createArtifactStore,
 } from './store.ts';
-export { type Arch, type Release, releases } from './versions.ts';
+export { type Arch, nodeArtifact, type Release, releases } from './versions.ts';

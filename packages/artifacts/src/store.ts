@@ -7,6 +7,7 @@ import { hashFile, type Manifest, manifestFile, readManifest } from './manifest.
 import { createReporter, type OnProgress, type Progress, type Reporter } from './progress.ts';
 import { buildSource } from './sources/build.ts';
 import { hostSource } from './sources/host.ts';
+import { installationSource } from './sources/installation.ts';
 import { mirrorSource } from './sources/mirror.ts';
 import { officialSource } from './sources/official.ts';
 import type { Source } from './sources/source.ts';
@@ -124,7 +125,7 @@ function createFetcher(root: string, sources: readonly Source[], logger: Artifac
   async function obtain(release: Release, report: Reporter): Promise<Manifest> {
     const problems: string[] = [];
     let corruptSeen = false;
-    for (const source of sources) {
+    for (const source of release.installed ? [installationSource()] : sources) {
       // What came damaged is asked for once more: most often the transfer was at fault.
       for (let attempt = 1; attempt <= 2; attempt++) {
         try {

@@ -1,5 +1,5 @@
 import type { ArtifactRef } from '@rancher/domain';
-import { DomainError } from '@rancher/domain';
+import { DomainError, hostPrograms, programFile } from '@rancher/domain';
 
 export type Arch = 'amd64' | 'arm64';
 
@@ -36,6 +36,8 @@ export interface Release extends ArtifactRef {
   recipe?: Recipe;
   /** Program of the host that can stand in where nothing can be fetched or built, such as the distribution's runc. */
   hostProgram?: string;
+  /** It comes with the server itself: one of our own programs, or the Node that runs them. */
+  installed?: boolean;
   /** Relative length of its build: the shorter ones are made first. */
   buildWeight: number;
 }
@@ -204,8 +206,28 @@ export const releases: readonly Release[] = [
   runc('1.5.2'),
 ];
 
+/**
+ * What the server itself is made of and hosts run too: our own programs, each one file whose version holds its hash, and
+ * `node`. Any version has its place, as hosts may still run one of before an upgrade of the server.
+ */
+function installedRelease({ name, version }: ArtifactRef): Release | undefined {
+  const program = hostPrograms.find((p) => name === `rancher-${p}`);
+  const file = name === nodeArtifactName ? 'node' : program && programFile(program);
+  if (file === undefined) return undefined;
+  return { name, version, files: [file], downloads: () => [], installed: true, buildWeight: 0 };
+}
+
+const nodeArtifactName = 'node';
+
+/** The Node that this process runs on, for hosts that have none. */
+export function nodeArtifact(): ArtifactRef {
+  return { name: nodeArtifactName, version: process.versions.node };
+}
+
 /** The pinned release that a reference names. Throws `unknown_version` for any other. */
 export function releaseOf(ref: ArtifactRef): Release {
+  const installed = installedRelease(ref);
+  if (installed !== undefined) return installed;
   const found = releases.find((r) => r.name === ref.name && r.version === ref.version);
   if (found) return found;
   const known = releases.filter((r) => r.name === ref.name).map((r) => r.version);

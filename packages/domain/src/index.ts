@@ -6,5 +6,6 @@ export * from './hash.ts';
 export * from './ids.ts';
 export * from './inventory.ts';
 export * from './plan.ts';
+export * from './programs.ts';
 export * from './spec.ts';
 export * from './states.ts';

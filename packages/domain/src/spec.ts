@@ -102,6 +102,8 @@ export const hostPaths = {
   containerd: '/var/lib/containerd',
   containerdSocket: '/run/containerd/containerd.sock',
   etcd: '/var/lib/etcd',
+  /** The Node that runs our own programs: the agent's own. The agent sees to it that it is there. */
+  node: '/run/rancher/node',
 } as const;
 
 /** Absolute path of a program of an artifact on a host. */

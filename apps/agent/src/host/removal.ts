@@ -41,6 +41,7 @@ export async function wipeMachine(config: AgentConfig, log: Log): Promise<void> 
     hostPaths.services,
     hostPaths.artifacts,
     hostPaths.cniConf,
+    hostPaths.node,
   ];
   try {
     if (cgroupExists(config.cgroup)) {
