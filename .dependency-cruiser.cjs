@@ -6,7 +6,7 @@ const layers = [
   ['domain'],
   ['contracts', 'pki'],
   ['planner', 'components'],
-  ['db', 'queue', 'runtimes', 'artifacts', 'telemetry', 'config', 'api-client', 'testing'],
+  ['db', 'queue', 'runtimes', 'artifacts', 'telemetry', 'config', 'api-client', 'streams', 'testing'],
   ['reconcilers'],
 ];
 

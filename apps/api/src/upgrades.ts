@@ -2,10 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { StreamTarget } from '@rancher/contracts';
 import { DomainError } from '@rancher/domain';
+import { splice } from '@rancher/streams';
 import { tunnelProtocol } from './agents/relay.ts';
 import { createAgentSockets, refuse } from './agents/sockets.ts';
 import type { Context } from './context.ts';
-import { splice } from './streams/splice.ts';
 
 const tunnelPath = /^\/internal\/v1\/hosts\/([A-Za-z0-9_]{1,64})\/tunnels\/(kube-apiserver|etcd)$/;
 

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { pipeline } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { agentPaths, type StreamTarget, streamTargets } from '@rancher/contracts';
-import { createWebSocketStream } from 'ws';
+import { splice, WebSocketDuplex } from '@rancher/streams';
 import type { Connection } from './connection.ts';
 
 /**
@@ -17,12 +17,14 @@ export async function openStream(
   // The key may come from anywhere: only an own one is a target.
   const port = Object.hasOwn(streamTargets, target) ? streamTargets[target] : undefined;
   if (port === undefined) throw new Error(`no stream goes to ${target}`);
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
   try {
     await once(socket, 'connect');
+    let stream: Duplex | undefined;
     await connection.openWebSocket(agentPaths.stream(streamId), (ws) => {
-      pipeline(socket, createWebSocketStream(ws), socket, () => ws.terminate());
+      stream = new WebSocketDuplex(ws); // from the first frame, which may come with the answer
     });
+    splice(socket, stream!);
   } catch (error) {
     socket.destroy();
     throw error;

@@ -4,11 +4,12 @@ import type { Duplex } from 'node:stream';
 import { agentPaths } from '@rancher/contracts';
 import type { PrismaClient } from '@rancher/db';
 import { DomainError, errorCodes } from '@rancher/domain';
+import { splice } from '@rancher/streams';
 import type { Logger } from '@rancher/telemetry';
 import { WebSocketServer } from 'ws';
 import { hashSecret } from '../auth/keys.ts';
 import { databaseIsGone } from '../http/database-gone.ts';
-import { rawHead, splice } from '../streams/splice.ts';
+import { rawHead } from '../streams/raw-head.ts';
 import type { AgentHub } from './hub.ts';
 
 const maxControlPayload = 8 * 1024 * 1024;

@@ -3,8 +3,8 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StreamTarget } from '@rancher/contracts';
 import { DomainError } from '@rancher/domain';
+import { WebSocketDuplex } from '@rancher/streams';
 import type { WebSocket } from 'ws';
-import { WebSocketDuplex } from '../streams/websocket-duplex.ts';
 import type { Connection } from './connection.ts';
 
 const dialTimeoutMs = 2_000;

@@ -8,10 +8,11 @@ import {
 import type { Duplex } from 'node:stream';
 import { readOnlyGroup } from '@rancher/components';
 import { DomainError } from '@rancher/domain';
+import { splice } from '@rancher/streams';
 import type { Agents } from '../agents/hub.ts';
 import { type KeyPrincipal, maySee, notFound } from '../auth/principal.ts';
 import type { HostsOf } from './hosts-of.ts';
-import { rawHead, splice } from './splice.ts';
+import { rawHead } from './raw-head.ts';
 import type { Upstreams } from './upstream.ts';
 
 const path = /^\/k8s\/environments\/([A-Za-z0-9_]{1,64})(\/[^#]*|\?.*)?$/;

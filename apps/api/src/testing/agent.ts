@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { type AgentMessage, agentPaths, agentProtocolVersion, type ServerMessage } from '@rancher/contracts';
 import type { HostFacts, Inventory } from '@rancher/domain';
+import { splice, WebSocketDuplex } from '@rancher/streams';
 import { until } from '@rancher/testing';
-import { createWebSocketStream, WebSocket } from 'ws';
+import { WebSocket } from 'ws';
 import type { Harness } from './harness.ts';
 
 /** An agent of the protocol alone: it dials, says what a test tells it to say, and keeps what it hears. */
@@ -82,15 +83,12 @@ export async function dial(
   });
   /** Target first, so that a refusal can be said; then the dial. */
   async function openStream(streamId: string, port = 1): Promise<void> {
-    const target = connect(port, '127.0.0.1');
+    const target = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     await once(target, 'connect');
     const dialled = new WebSocket(streamBase + agentPaths.stream(streamId), options);
+    const stream = new WebSocketDuplex(dialled);
     await once(dialled, 'open');
-    const stream = createWebSocketStream(dialled);
-    stream.pipe(target).pipe(stream);
-    stream.on('error', () => target.destroy());
-    target.on('error', () => stream.destroy());
-    target.on('close', () => stream.destroy());
+    splice(target, stream);
   }
   const agent: TestAgent = {
     ...joined,

@@ -1,10 +1,13 @@
 import { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 
+/** What `ws` says of a connection that ended without a close frame (RFC 6455, 7.1.5). */
+const brokenCode = 1006;
+
 /**
  * The binary frames of a WebSocket as a stream, with backpressure both ways. Unlike `createWebSocketStream` of ws it
  * stays until its reader has read what came before the peer closed, so that whoever is slow loses nothing: TLS on top of
- * a stream drops what it holds as soon as that closes.
+ * a stream drops what it holds as soon as that closes. A peer that is gone without closing is an error.
  */
 export class WebSocketDuplex extends Duplex {
   readonly #socket: WebSocket;
@@ -16,7 +19,10 @@ export class WebSocketDuplex extends Duplex {
       if (!this.push(data)) socket.pause();
     });
     socket.on('error', () => socket.terminate());
-    socket.on('close', () => this.push(null));
+    socket.on('close', (code) => {
+      if (code === brokenCode) this.destroy(new Error('the connection broke'));
+      else this.push(null);
+    });
   }
 
   override _read(): void {

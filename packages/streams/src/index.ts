@@ -1,0 +1,2 @@
+export { splice } from './splice.ts';
+export { WebSocketDuplex } from './websocket-duplex.ts';
