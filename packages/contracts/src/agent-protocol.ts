@@ -1,4 +1,4 @@
-import type { HostFacts, InstanceSpec, Inventory } from '@rancher/domain';
+import type { HostFacts, HostPower, InstanceSpec, Inventory } from '@rancher/domain';
 
 /**
  * The agents' protocol, version 1. All connections are made by the agent. Control messages are JSON text frames on one
@@ -142,10 +142,12 @@ export interface SliceLocalHost {
   hostId: string;
   name: string;
   environmentId: string;
+  /** Off: everything of it is cut off at once, as by pulling the plug, and it stays so; its disk stays. */
+  power: HostPower;
 }
 
 export interface ObservedLocalHost {
   hostId: string;
-  state: 'creating' | 'running' | 'failed' | 'removing';
+  state: 'creating' | 'running' | 'off' | 'failed' | 'removing';
   message?: string;
 }

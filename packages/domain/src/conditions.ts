@@ -32,6 +32,10 @@ export type ConditionType =
   | 'PlanBlocked'
   | 'Brake'
   | 'Connected'
+  /** Of a host whose agent is silent: whether other hosts of its environment reach it. */
+  | 'Reachable'
+  /** Of a local host: whether its machine has it switched on. */
+  | 'Powered'
   | 'ArtifactsReady'
   | 'Removed';
 

@@ -32,6 +32,7 @@ export const errorCodes = {
   stale_generation: 409,
   stale_etag: 412,
   idempotency_mismatch: 422,
+  wrong_host_kind: 422,
   precondition_required: 428,
   rate_limited: 429,
   insufficient_storage: 507,

@@ -29,6 +29,10 @@ export type HostState = (typeof hostStates)[number];
 export const hostKinds = ['machine', 'local'] as const;
 export type HostKind = (typeof hostKinds)[number];
 
+/** What a local host's power switch says. Off, nothing of it runs, and its disk stays. */
+export const hostPowers = ['on', 'off'] as const;
+export type HostPower = (typeof hostPowers)[number];
+
 /**
  * An instance is one run of a service on a host; it is replaced, never reused.
  * pending → starting → running → (stopping →) exited → removed; `unknown` while its host cannot be seen.

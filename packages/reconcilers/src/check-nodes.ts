@@ -1,6 +1,7 @@
 import { type ConditionInput, type EventInput, findCondition, setCondition } from '@rancher/domain';
 import type { Node } from './cluster.ts';
 import type { Context } from './context.ts';
+import { changeHost, conditionsOf } from './host-row.ts';
 import { type HostRow, json, type World } from './world.ts';
 
 /** The Nodes that hosts with a kubelet should be, and those of them that are not Ready. */
@@ -49,10 +50,9 @@ export async function recordNodes(
           message: node.message,
           lastError: node.message,
         };
-    await context.prisma.host.update({
-      where: { id: host.id },
-      data: { conditions: json(setCondition(host.conditions, next, now)), resourceVersion: { increment: 1 } },
-    });
+    await changeHost(context.prisma, host.id, (row) => ({
+      conditions: json(setCondition(conditionsOf(row), next, now)),
+    }));
     // One that joins is not ready at first: that is no news.
     if (node.ready || before?.status === 'True') events.push(turned(world, host, node));
   }

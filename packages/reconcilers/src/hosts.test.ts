@@ -65,3 +65,33 @@ it('an older connection that closes does not disconnect the newer one', async ()
   await recordDisconnect(lab.prisma, { hostId: agent!.id, connectionId: '2' });
   expect(await connectedTo()).toBeNull();
 });
+
+it('a local host is switched off and on: its machine says so, its agent that it is back', async () => {
+  const { environmentId, machineId, hostId } = await localHost();
+  const [agent] = await lab.agentsOf(environmentId);
+  await agent!.connect();
+  await lab.settle(environmentId);
+  const target = { kind: 'Host', id: hostId, name: agent!.name };
+  const states = async (kind: string) =>
+    (await lab.prisma.operation.findFirstOrThrow({ where: { environmentId, kind } })).state;
+  await lab.operation(environmentId, 'host.powerOff', target);
+  await reconcileEnvironment(lab.context, environmentId);
+  expect(await states('host.powerOff')).toBe('running');
+  const off = [{ hostId, state: 'off' as const }];
+  expect(await recordLocalHosts(lab.prisma, machineId, off)).toEqual({ environmentIds: [environmentId] });
+  expect(await recordLocalHosts(lab.prisma, machineId, off)).toEqual({ environmentIds: [] });
+  await reconcileEnvironment(lab.context, environmentId);
+  expect(await states('host.powerOff')).toBe('succeeded');
+
+  await lab.operation(environmentId, 'host.powerOn', target);
+  await recordLocalHosts(lab.prisma, machineId, [{ hostId, state: 'running' }]);
+  await reconcileEnvironment(lab.context, environmentId);
+  expect(await states('host.powerOn')).toBe('running');
+  await agent!.connect();
+  await reconcileEnvironment(lab.context, environmentId);
+  expect(await states('host.powerOn')).toBe('succeeded');
+  expect((await lab.events(environmentId)).filter((e) => e.startsWith('HostPowered'))).toEqual([
+    'HostPoweredOff: host-1 was switched off, as by pulling the plug',
+    'HostPoweredOn: host-1 was switched on',
+  ]);
+});

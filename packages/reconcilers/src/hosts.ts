@@ -13,6 +13,7 @@ import {
   setCondition,
 } from '@rancher/domain';
 import { inWords } from '@rancher/planner';
+import { changeHost, conditionsOf } from './host-row.ts';
 import { type Recorded, recordInventory } from './inventory.ts';
 import { hostRemoved } from './removal.ts';
 import { json, lastingFacts } from './world.ts';
@@ -34,20 +35,16 @@ export async function recordHello(
   if (before === null) return { environmentId: null, changed: false, reconcile: false };
   const now = new Date();
   const state = before.desiredState === 'active' ? 'active' : before.state;
-  await prisma.host.update({
-    where: { id: hostId },
-    data: {
-      facts: json(facts),
-      address: facts.address,
-      state,
-      connectedTo: replicaId,
-      connectionId,
-      connectedAt: now,
-      lastSeenAt: now,
-      conditions: json(setCondition(conditionsOf(before), connected, now)),
-      resourceVersion: { increment: 1 },
-    },
-  });
+  await changeHost(prisma, hostId, (host) => ({
+    facts: json(facts),
+    address: facts.address,
+    state,
+    connectedTo: replicaId,
+    connectionId,
+    connectedAt: now,
+    lastSeenAt: now,
+    conditions: json(setCondition(conditionsOf(host), connected, now)),
+  }));
   const recorded = await recordInventory(prisma, hostId, inventory);
   await recordEvents(prisma, helloEvents(before, facts, now));
   await notify(prisma, channels.change, JSON.stringify({ resource: 'hosts', id: hostId }));
@@ -142,27 +139,66 @@ export async function recordLocalHosts(
       const data = { state: 'removed', removedAt: now, resourceVersion: { increment: 1 } };
       await prisma.host.update({ where: { id: host.id }, data });
       await recordEvents(prisma, [hostRemoved(host.environmentId, host, false)]);
-    } else if (!(await noteTrouble(prisma, host.id, conditions, listed.get(host.id), now))) continue;
+    } else if (!(await noteMachineView(prisma, host, listed.get(host.id), now))) continue;
     if (host.environmentId !== null) touched.add(host.environmentId);
   }
   return { environmentIds: [...touched] };
 }
 
-/** Keeps the trouble that a machine has with making a host as the host's condition; tells whether it changed. */
-async function noteTrouble(
+/** Keeps what a machine says of one of its hosts as the host's conditions; tells whether that is new. */
+async function noteMachineView(
   prisma: PrismaClient,
-  hostId: string,
-  conditions: readonly Condition[],
+  host: { id: string; name: string; environmentId: string | null; conditions: unknown },
   seen: ObservedLocalHost | undefined,
   now: Date,
 ): Promise<boolean> {
+  const power = powerTurn(conditionsOf(host), seen);
+  const trouble = troubleTurn(conditionsOf(host), seen);
+  const turns = [power, trouble].filter((turn) => turn !== null);
+  if (turns.length === 0) return false;
+  await changeHost(prisma, host.id, (row) => ({
+    conditions: json(turns.reduce((all, turn) => setCondition(all, turn, now), conditionsOf(row))),
+  }));
+  if (power !== null) await recordEvents(prisma, [powerEvent(host, power.status === 'True')]);
+  return true;
+}
+
+/** A host that was never off needs no word of being on. */
+function powerTurn(
+  conditions: readonly Condition[],
+  seen: ObservedLocalHost | undefined,
+): ConditionInput | null {
+  const isOff = findCondition(conditions, 'Powered')?.status === 'False';
+  if (seen?.state === 'off' && !isOff)
+    return { type: 'Powered', status: 'False', reason: 'PoweredOff', message: 'Its machine has it off' };
+  if (seen?.state === 'running' && isOff)
+    return { type: 'Powered', status: 'True', reason: 'PoweredOn', message: 'Its machine has it on' };
+  return null;
+}
+
+function powerEvent(host: { id: string; name: string; environmentId: string | null }, on: boolean) {
+  return {
+    environmentId: host.environmentId,
+    hostId: host.id,
+    regarding: { kind: 'Host', id: host.id, name: host.name },
+    type: on ? 'Normal' : 'Warning',
+    reason: on ? 'HostPoweredOn' : 'HostPoweredOff',
+    message: on ? `${host.name} was switched on` : `${host.name} was switched off, as by pulling the plug`,
+  } as const;
+}
+
+/** The trouble that a machine has with making a host. */
+function troubleTurn(
+  conditions: readonly Condition[],
+  seen: ObservedLocalHost | undefined,
+): ConditionInput | null {
   const before = findCondition(conditions, 'Ready');
   const failed = seen?.state === 'failed';
   const noted = before?.reason === 'LocalHostFailed';
   const message = seen?.message ?? 'The machine could not make this host';
-  if (!failed && !noted) return false;
-  if (failed && noted && before.message === message) return false;
-  const next: ConditionInput = failed
+  if (!failed && !noted) return null;
+  if (failed && noted && before.message === message) return null;
+  return failed
     ? { type: 'Ready', status: 'False', reason: 'LocalHostFailed', message, lastError: message }
     : {
         type: 'Ready',
@@ -170,11 +206,6 @@ async function noteTrouble(
         reason: 'LocalHostMade',
         message: 'The machine has made this host',
       };
-  await prisma.host.update({
-    where: { id: hostId },
-    data: { conditions: json(setCondition(conditions, next, now)), resourceVersion: { increment: 1 } },
-  });
-  return true;
 }
 
 /** The host's own words for how long it has been silent, and what follows. */
@@ -252,8 +283,4 @@ export async function recordSilence(prisma: PrismaClient, heardSince: Date, now:
     if (host.environmentId !== null) touched.add(host.environmentId);
   }
   return [...touched];
-}
-
-function conditionsOf(host: { conditions: unknown }): Condition[] {
-  return host.conditions as Condition[];
 }

@@ -2,7 +2,7 @@ import { type Condition, type EventInput, findCondition } from '@rancher/domain'
 import { inWords } from '@rancher/planner';
 import { isWiping } from './removal.ts';
 import type { Status } from './status.ts';
-import type { OperationRow, OperationStep, World } from './world.ts';
+import { ms, type OperationRow, type OperationStep, type World } from './world.ts';
 
 export type OperationKind =
   | 'environment.create'
@@ -10,6 +10,8 @@ export type OperationKind =
   | 'environment.deactivate'
   | 'environment.remove'
   | 'host.create'
+  | 'host.powerOff'
+  | 'host.powerOn'
   | 'host.remove';
 
 interface Kind {
@@ -29,6 +31,8 @@ const kinds: Record<OperationKind, Kind> = {
   'environment.deactivate': { steps: ['deactivate'], deadlineMs: minutes },
   'environment.remove': { steps: ['stop-instances', 'wipe-hosts', 'remove'], deadlineMs: 10 * minutes },
   'host.create': { steps: ['register', 'system-stack', 'node'], deadlineMs: 30 * minutes },
+  'host.powerOff': { steps: ['power-off'], deadlineMs: 2 * minutes },
+  'host.powerOn': { steps: ['power-on', 'connect'], deadlineMs: 10 * minutes },
   'host.remove': { steps: ['stop-instances', 'wipe-host', 'remove'], deadlineMs: 10 * minutes },
 };
 
@@ -118,6 +122,9 @@ function progressOf(operation: OperationRow, step: string, world: World, status:
       );
     case 'host.create':
       return hostStep(step, world, operation.target.id);
+    case 'host.powerOff':
+    case 'host.powerOn':
+      return powerStep(step, world, operation);
     case 'host.remove':
       return removalStep(step, world, [operation.target.id], status);
   }
@@ -151,6 +158,20 @@ function hostStep(step: string, world: World, hostId: string): Progress {
   const node = findCondition(host.conditions, 'Ready');
   const simulated = host.labels['io.rancher.host.runtime'] === 'simulated';
   return simulated || node?.status === 'True' ? true : (node?.message ?? 'Its Node is not Ready yet');
+}
+
+/** Whether it is on is what its machine says; that it runs again is said by its own agent. */
+function powerStep(step: string, world: World, operation: OperationRow): Progress {
+  const host = world.hosts.find((h) => h.id === operation.target.id);
+  if (host === undefined) return 'The host is not there any more';
+  const powered = findCondition(host.conditions, 'Powered')?.status;
+  if (step === 'power-off')
+    return powered === 'False' ? true : `Its machine has not said yet that ${host.name} is off`;
+  if (step === 'power-on')
+    return powered !== 'False' ? true : `Its machine has not said yet that ${host.name} is on`;
+  const connected =
+    host.connectedTo !== null && (ms(host.connectedAt) ?? 0) >= Date.parse(operation.createdAt);
+  return connected && host.state === 'active' ? true : `The agent of ${host.name} has not connected yet`;
 }
 
 function localHostTrouble(conditions: readonly Condition[]): string | undefined {

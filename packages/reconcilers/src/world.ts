@@ -8,6 +8,7 @@ import {
   type Health,
   type HostFacts,
   type HostKind,
+  type HostPower,
   type HostState,
   type InstanceState,
   type OperationState,
@@ -58,11 +59,15 @@ export interface HostRow {
   machineId: string | null;
   labels: Record<string, string>;
   desiredState: 'active' | 'removed';
+  power: HostPower;
+  unschedulable: boolean | null;
+  evacuated: boolean;
   state: HostState;
   conditions: Condition[];
   facts: HostFacts | null;
   address: string | null;
   connectedTo: string | null;
+  connectedAt: string | null;
   lastSeenAt: string | null;
   appliedGeneration: number;
   createdAt: string;
@@ -99,6 +104,8 @@ export interface OperationRow {
   target: { kind: string; id: string; name: string };
   state: OperationState;
   steps: OperationStep[];
+  options: Record<string, unknown>;
+  details: Record<string, unknown>;
   createdAt: string;
 }
 

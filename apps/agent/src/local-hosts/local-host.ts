@@ -92,15 +92,18 @@ export async function powerOn(machine: Machine, record: LocalHostRecord): Promis
   return await startInit(machine, record);
 }
 
-/** Ends every process of a host at once; its network and cgroup go too. Its data stays. */
+/**
+ * Cuts a host off as by pulling the plug. The wire goes first, so that no dying process says goodbye to anyone; then every
+ * process at once, its pods' too, the network and the cgroup. Its data stays.
+ */
 export async function powerCut(home: string, record: LocalHostRecord): Promise<void> {
+  if (existsSync(`/sys/class/net/${veth(home, record)}`))
+    await tryRun('ip', ['link', 'delete', veth(home, record)]);
   const cgroup = hostCgroup(home, record);
   if (cgroupExists(cgroup)) {
     await endProcesses(cgroup, { graceMs: 0 });
     removeCgroup(cgroup);
   }
-  if (existsSync(`/sys/class/net/${veth(home, record)}`))
-    await tryRun('ip', ['link', 'delete', veth(home, record)]);
   if (existsSync(`/run/netns/${netns(home, record)}`))
     await run('ip', ['netns', 'delete', netns(home, record)]);
 }

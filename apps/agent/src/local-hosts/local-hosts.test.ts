@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Slice } from '@rancher/contracts';
-import { probeDefaults, servicePath } from '@rancher/domain';
+import { type HostPower, probeDefaults, servicePath } from '@rancher/domain';
 import { cgroupExists, cgroupProcsFiles, isAlive, type ProcessIdentity, readStat } from '@rancher/runtimes';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeServer } from '../testing/fake-server.ts';
@@ -74,7 +74,16 @@ class Installation {
   }
 
   want(...names: string[]): Slice {
-    const localHosts = names.map((name) => ({ hostId: `host_${name}`, name, environmentId: 'env_test' }));
+    return this.wantPowered(Object.fromEntries(names.map((name) => [name, 'on'])));
+  }
+
+  wantPowered(powers: Record<string, HostPower>): Slice {
+    const localHosts = Object.entries(powers).map(([name, power]) => ({
+      hostId: `host_${name}`,
+      name,
+      environmentId: 'env_test',
+      power,
+    }));
     const slice = testSlice('host_machine', 0, {}, [], { environmentId: null, localHosts });
     this.server.push(slice);
     return slice;
@@ -236,6 +245,40 @@ describe('a local host', () => {
     expect(isAlive(b)).toBe(true);
     expect(existsSync(join(installation.home, 'hosts/a'))).toBe(false);
     expect(cgroupExists(`${installationCgroup(installation.home)}/a`)).toBe(false);
+  });
+
+  it('that is switched off is cut off at once, stays off, and comes back with its disk', async () => {
+    const { server, home } = installation;
+    installation.want('a', 'b');
+    await until(() => server.messages.filter((m) => m.type === 'hello').length === 3);
+    const [a, b] = [installation.init('host_a'), installation.init('host_b')];
+    inside(a, 'sh', '-c', 'echo kept >/var/lib/data; echo gone >/run/data');
+    const [procs] = cgroupProcsFiles(`${installationCgroup(home)}/a/agent`);
+    const pod = Number(inside(a, 'sh', '-c', 'trap "" TERM; setsid sleep 1000 >/dev/null 2>&1 & echo $!'));
+    writeFileSync(procs!, String(pod));
+    const identity = readStat(pod)!;
+
+    installation.wantPowered({ a: 'off', b: 'on' });
+    await until(() => installation.stateOf('host_a') === 'off');
+    expect([isAlive(a), isAlive(identity), isAlive(b)]).toEqual([false, false, true]);
+    expect(cgroupExists(`${installationCgroup(home)}/a`)).toBe(false);
+
+    // The machine's agent, killed and started again without a word of the server, leaves it off.
+    await installation.stopAgent('SIGKILL');
+    server.slice = undefined;
+    server.messages.length = 0;
+    await installation.startAgent();
+    await until(() => installation.stateOf('host_a') === 'off');
+    expect(installation.init('host_a')).toBeUndefined();
+
+    installation.want('a', 'b');
+    await until(() => installation.stateOf('host_a') === 'running');
+    const second = installation.init('host_a');
+    await until(() => inside(second, 'ls', '/run').includes('rancher-agent'));
+    expect(inside(second, 'cat', '/var/lib/data')).toBe('kept');
+    expect(inside(second, 'ls', '/run')).not.toContain('data');
+    expect(server.joins).toHaveLength(3);
+    expect(installation.init('host_b')).toEqual(b);
   });
 
   it('is plugged in again when others take its bridge away', async () => {

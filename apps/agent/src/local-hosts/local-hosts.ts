@@ -50,7 +50,7 @@ interface Life {
 
 /**
  * Makes the machine have the local hosts that its slice names: makes those that are missing, makes anew one whose first
- * process died (its data is kept), removes those that are named no more. Works on without a server.
+ * process died (its data is kept), cuts off those that are switched off, removes those that are named no more. Works on without a server.
  */
 export class LocalHosts {
   readonly #options: Options;
@@ -132,6 +132,10 @@ export class LocalHosts {
       const life = this.#lives.get(hostId) ?? newLife('creating');
       this.#lives.set(hostId, life);
       if (life.busy || Date.now() < life.retryAt) continue;
+      if (wanted.power === 'off') {
+        if (life.state !== 'off') this.#do(hostId, life, () => this.#switchOff(hostId, life));
+        continue;
+      }
       const record = this.#records.get(hostId);
       if (record?.init === undefined || !isAlive(record.init))
         this.#do(hostId, life, () => this.#make(wanted, life));
@@ -182,6 +186,18 @@ export class LocalHosts {
     log.info('local host runs', { host: record.name, address: record.address, pid: init.pid });
     this.#tell(life, 'running');
     await token;
+  }
+
+  /** Its record forgets the first process, so that its end is no death. */
+  async #switchOff(hostId: string, life: Life): Promise<void> {
+    const record = this.#records.get(hostId);
+    if (record !== undefined) {
+      await powerCut(this.#machine.home, record);
+      const { init: _, ...rest } = record;
+      this.#records.set(rest);
+      this.#options.log.info('local host switched off', { host: record.name });
+    }
+    this.#tell(life, 'off');
   }
 
   /** @throws Error when it lived so short that the next one would do no better at once. */

@@ -3,6 +3,7 @@ import type { PrismaClient } from '@rancher/db';
 import {
   type Condition,
   findCondition,
+  type HostPower,
   type InstanceSpec,
   type PlanAction,
   type PlannedInstance,
@@ -86,15 +87,18 @@ export async function loadLocalHosts(
 ): Promise<Map<string, SliceLocalHost[]>> {
   const rows = await prisma.host.findMany({
     where: { machineId: { in: machineIds }, removedAt: null, environmentId: { not: null } },
-    select: { id: true, name: true, environmentId: true, machineId: true, conditions: true },
+    select: { id: true, name: true, environmentId: true, machineId: true, conditions: true, power: true },
     orderBy: { createdAt: 'asc' },
   });
   const byMachine = new Map<string, SliceLocalHost[]>(machineIds.map((id) => [id, []]));
   for (const row of rows) {
     if (isWiping({ conditions: row.conditions as unknown as Condition[] })) continue;
-    byMachine
-      .get(row.machineId!)!
-      .push({ hostId: row.id, name: row.name, environmentId: row.environmentId! });
+    byMachine.get(row.machineId!)!.push({
+      hostId: row.id,
+      name: row.name,
+      environmentId: row.environmentId!,
+      power: row.power as HostPower,
+    });
   }
   return byMachine;
 }

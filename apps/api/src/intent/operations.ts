@@ -13,6 +13,7 @@ export function createOperation(
   kind: OperationKind,
   environmentId: string,
   target: { kind: 'Environment' | 'Host'; id: string; name: string },
+  options: object = {},
 ): Promise<Operation> {
   const data: Prisma.OperationCreateInput = {
     id: newId('operation'),
@@ -20,6 +21,7 @@ export function createOperation(
     kind,
     target,
     steps: operationSteps(kind) as unknown as Prisma.InputJsonValue,
+    options,
     createdBy: by.id,
   };
   return tx.operation.create({ data });

@@ -1,5 +1,15 @@
-import { createHost, deleteHost, getHost, listHosts, type Operation } from '@rancher/api-client';
+import {
+  createHost,
+  deleteHost,
+  getHost,
+  type Host,
+  listHosts,
+  type Operation,
+  powerOffHost,
+  powerOnHost,
+} from '@rancher/api-client';
 import { type Command, Option } from 'commander';
+import type { Client } from '../client.ts';
 import type { Context } from '../context.ts';
 import { findEnvironment, hostsOf } from '../environments.ts';
 import { Failure, Misuse } from '../errors.ts';
@@ -45,6 +55,43 @@ export function registerHost(program: Command, open: OpenContext): void {
     .addOption(timeoutOption(300))
     .addOption(jsonOption())
     .action((name: string, options: AddOptions) => remove(open(), name, options));
+  registerPower(host, open);
+}
+
+interface PowerOptions {
+  environment: string;
+  wait: boolean;
+  timeout: number;
+  json: boolean;
+}
+
+function registerPower(host: Command, open: OpenContext): void {
+  for (const [command, ask, description, state] of [
+    ['power-off', powerOffHost, 'cut a local host off, as by pulling the plug; its disk stays', 'off'],
+    ['power-on', powerOnHost, 'switch a local host on again', 'on'],
+  ] as const) {
+    host
+      .command(`${command} <host>`)
+      .description(description)
+      .addOption(environmentOption())
+      .addOption(waitOption())
+      .addOption(timeoutOption(120))
+      .addOption(jsonOption())
+      .action(async (name: string, options: PowerOptions) => {
+        const context = open();
+        const { client, output } = context;
+        const found = await findHost(client, options.environment, name);
+        const operation = (await client.call(
+          ask({ client: client.api, path: { id: found.id } }),
+        )) as Operation;
+        if (options.wait) await wait(context, `Host ${found.name}: ${command}`, operation, options.timeout);
+        if (options.json) output.json(operation);
+        else
+          output.print(
+            `host ${found.name} (${found.id}) is ${options.wait ? '' : 'being switched '}${state}`,
+          );
+      });
+  }
 }
 
 async function add(context: Context, options: AddOptions): Promise<void> {
@@ -93,17 +140,21 @@ async function list(
 
 async function remove(context: Context, name: string, options: AddOptions): Promise<void> {
   const { client, output } = context;
-  const environment = await findEnvironment(client, options.environment);
-  const hosts = await hostsOf(client, environment.id);
-  const host = hosts.find((h) => h.name === name || h.id === name);
-  if (host === undefined) {
-    const names = hosts.map((h) => h.name).join(', ') || 'none';
-    throw new Failure(`no host "${name}" in environment ${environment.name}; there: ${names}`);
-  }
+  const host = await findHost(client, options.environment, name);
   const operation = (await client.call(
     deleteHost({ client: client.api, path: { id: host.id } }),
   )) as Operation;
   if (options.wait) await wait(context, `Removing host ${host.name}`, operation, options.timeout);
   if (options.json) output.json(operation);
   else output.print(`host ${host.name} (${host.id}) is ${options.wait ? 'removed' : 'being removed'}`);
+}
+
+/** A host of an environment, by name or id. @throws Failure naming those that exist */
+async function findHost(client: Client, environmentName: string, name: string): Promise<Host> {
+  const environment = await findEnvironment(client, environmentName);
+  const hosts = await hostsOf(client, environment.id);
+  const host = hosts.find((h) => h.name === name || h.id === name);
+  if (host !== undefined) return host;
+  const names = hosts.map((h) => h.name).join(', ') || 'none';
+  throw new Failure(`no host "${name}" in environment ${environment.name}; there: ${names}`);
 }

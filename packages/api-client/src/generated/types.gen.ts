@@ -15,7 +15,7 @@ export type Problem = {
     /**
      * Stable: for programs
      */
-    code: 'invalid_request' | 'unknown_field' | 'invalid_value' | 'unknown_version' | 'cidr_overlap' | 'cidr_too_small' | 'unauthenticated' | 'token_expired' | 'token_spent' | 'forbidden' | 'not_found' | 'name_taken' | 'conflict' | 'stale_generation' | 'stale_etag' | 'idempotency_mismatch' | 'precondition_required' | 'rate_limited' | 'insufficient_storage' | 'artifact_corrupt' | 'artifact_unavailable' | 'host_unreachable' | 'environment_not_ready' | 'unavailable' | 'internal';
+    code: 'invalid_request' | 'unknown_field' | 'invalid_value' | 'unknown_version' | 'cidr_overlap' | 'cidr_too_small' | 'unauthenticated' | 'token_expired' | 'token_spent' | 'forbidden' | 'not_found' | 'name_taken' | 'conflict' | 'stale_generation' | 'stale_etag' | 'idempotency_mismatch' | 'wrong_host_kind' | 'precondition_required' | 'rate_limited' | 'insufficient_storage' | 'artifact_corrupt' | 'artifact_unavailable' | 'host_unreachable' | 'environment_not_ready' | 'unavailable' | 'internal';
     /**
      * For people
      */
@@ -454,6 +454,10 @@ export type Host = {
          */
         machineId: string | null;
         desiredState: 'active' | 'removed';
+        /**
+         * Off can be only a local host
+         */
+        power: 'on' | 'off';
     };
     status: {
         state: 'registering' | 'active' | 'reconnecting' | 'disconnected' | 'removing' | 'removed';
@@ -1649,6 +1653,136 @@ export type UpdateHostResponses = {
 };
 
 export type UpdateHostResponse = UpdateHostResponses[keyof UpdateHostResponses];
+
+export type PowerOffHostData = {
+    body?: never;
+    headers?: {
+        /**
+         * The same key with the same body gives the same answer, and the work is done once.
+         */
+        'idempotency-key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/v1/hosts/{id}/actions/powerOff';
+};
+
+export type PowerOffHostErrors = {
+    /**
+     * Codes: invalid_request
+     */
+    400: Problem;
+    /**
+     * Codes: unauthenticated
+     */
+    401: Problem;
+    /**
+     * Codes: forbidden
+     */
+    403: Problem;
+    /**
+     * Codes: not_found
+     */
+    404: Problem;
+    /**
+     * Codes: conflict
+     */
+    409: Problem;
+    /**
+     * Codes: idempotency_mismatch, wrong_host_kind
+     */
+    422: Problem;
+    /**
+     * Codes: rate_limited
+     */
+    429: Problem;
+    /**
+     * Codes: internal
+     */
+    500: Problem;
+    /**
+     * Codes: unavailable
+     */
+    503: Problem;
+};
+
+export type PowerOffHostError = PowerOffHostErrors[keyof PowerOffHostErrors];
+
+export type PowerOffHostResponses = {
+    /**
+     * Begun: the operation tells how it goes
+     */
+    202: Operation;
+};
+
+export type PowerOffHostResponse = PowerOffHostResponses[keyof PowerOffHostResponses];
+
+export type PowerOnHostData = {
+    body?: never;
+    headers?: {
+        /**
+         * The same key with the same body gives the same answer, and the work is done once.
+         */
+        'idempotency-key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/v1/hosts/{id}/actions/powerOn';
+};
+
+export type PowerOnHostErrors = {
+    /**
+     * Codes: invalid_request
+     */
+    400: Problem;
+    /**
+     * Codes: unauthenticated
+     */
+    401: Problem;
+    /**
+     * Codes: forbidden
+     */
+    403: Problem;
+    /**
+     * Codes: not_found
+     */
+    404: Problem;
+    /**
+     * Codes: conflict
+     */
+    409: Problem;
+    /**
+     * Codes: idempotency_mismatch, wrong_host_kind
+     */
+    422: Problem;
+    /**
+     * Codes: rate_limited
+     */
+    429: Problem;
+    /**
+     * Codes: internal
+     */
+    500: Problem;
+    /**
+     * Codes: unavailable
+     */
+    503: Problem;
+};
+
+export type PowerOnHostError = PowerOnHostErrors[keyof PowerOnHostErrors];
+
+export type PowerOnHostResponses = {
+    /**
+     * Begun: the operation tells how it goes
+     */
+    202: Operation;
+};
+
+export type PowerOnHostResponse = PowerOnHostResponses[keyof PowerOnHostResponses];
 
 export type ListRegistrationTokensData = {
     body?: never;

@@ -2,6 +2,7 @@ import { hostKinds, hostStates } from '@rancher/domain';
 import { Type } from 'typebox';
 import type { App, Context } from '../../../context.ts';
 import { readable } from '../../../http/readable.ts';
+import { powerActions } from './actions/power.ts';
 import { createHost } from './create.ts';
 import { patchHost } from './patch.ts';
 import { removeHost } from './remove.ts';
@@ -28,4 +29,5 @@ export function hosts(app: App, context: Context): void {
   createHost(app, context);
   patchHost(app, context);
   removeHost(app, context);
+  powerActions(app, context);
 }

@@ -1,5 +1,5 @@
 import type { Host } from '@rancher/db';
-import { type Condition, hostKinds, hostStates } from '@rancher/domain';
+import { type Condition, hostKinds, hostPowers, hostStates } from '@rancher/domain';
 import { type Static, Type } from 'typebox';
 import { component, nullable } from '../../../http/components.ts';
 import {
@@ -30,6 +30,7 @@ export const hostSchema = component(
       kind: Type.String({ enum: [...hostKinds] }),
       machineId: nullable(Type.String({ description: 'The machine that makes this local host' })),
       desiredState: Type.String({ enum: ['active', 'removed'] }),
+      power: Type.String({ enum: [...hostPowers], description: 'Off can be only a local host' }),
     }),
     status: Type.Object({
       state: Type.String({ enum: [...hostStates] }),
@@ -71,7 +72,12 @@ export function hostView(row: Host): Static<typeof hostSchema> {
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
     generation: row.generation,
-    spec: { kind: row.kind, machineId: row.machineId, desiredState: row.desiredState },
+    spec: {
+      kind: row.kind,
+      machineId: row.machineId,
+      desiredState: row.desiredState,
+      power: row.power,
+    },
     status: {
       state: row.state,
       conditions: row.conditions as unknown as Condition[],
