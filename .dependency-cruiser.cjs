@@ -6,7 +6,18 @@ const layers = [
   ['domain'],
   ['contracts', 'pki'],
   ['planner', 'components'],
-  ['db', 'queue', 'runtimes', 'artifacts', 'telemetry', 'config', 'api-client', 'streams', 'testing'],
+  [
+    'db',
+    'queue',
+    'runtimes',
+    'artifacts',
+    'telemetry',
+    'config',
+    'streams',
+    'api-client',
+    'kube-watch',
+    'testing',
+  ],
   ['reconcilers'],
 ];
 

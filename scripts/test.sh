@@ -52,6 +52,13 @@ suite() {
   if [ "$code" -ne 0 ] && [ "${counts#* }" = 0 ]; then failed=$((failed + 1)); fi
 }
 
+# Both Kubernetes versions: the second environment of a test is of the other one. Made once, before what runs them.
+artifacts() {
+  [ -z "${have_artifacts:-}" ] || return 0
+  have_artifacts=1
+  step artifacts ./rancher artifacts fetch 1.37.2 1.36.3
+}
+
 for stage in $stages; do
   case $stage in
     check)
@@ -60,10 +67,12 @@ for stage in $stages; do
       step boundaries npm run --silent boundaries
       step deadcode npm run --silent deadcode
       ;;
-    unit) suite unit ;;
+    unit)
+      artifacts
+      suite unit
+      ;;
     e2e)
-      # Both Kubernetes versions: the second environment of a test is of the other one.
-      step artifacts ./rancher artifacts fetch 1.37.2 1.36.3
+      artifacts
       suite e2e --config vitest.e2e.config.ts
       ;;
     *) echo "test: no such stage: $stage (check, unit, e2e)" >&2; exit 2 ;;
