@@ -13,6 +13,7 @@ import { type BuildOptions, build } from 'esbuild';
 /** Entry point of each host program; the names are those of `hostPrograms` in packages/domain. */
 const hostPrograms: Record<string, string> = {
   agent: 'apps/agent/src/main.ts',
+  cni: 'apps/cni/src/main.ts',
 };
 
 /** Entry point of each bundle, by `apps/<app>/dist/<name>.js`. */

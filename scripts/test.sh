@@ -10,7 +10,7 @@ passed=0
 failed=0
 
 # What only tests need: an image for pods, a Redis, a client in another language, a generator of load.
-test_packages="busybox-static redis-server curl procps python3-venv"
+test_packages="busybox-static redis-server curl procps python3-venv iputils-ping"
 missing=""
 for package in $test_packages; do
   dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"

@@ -13,6 +13,9 @@ export const builtSha256: Readonly<Record<string, Readonly<Record<string, string
     firewall: '0d638154482eaa9bd22e1e0909a45e5e2e40c4f21feff129b73ba2a8c3f852a7',
     tuning: '6676c532bd7bb3cfd502bf33218312a025a724bde264ad4e69dfd586bb1d1ffc',
   },
+  'cni-front-1.0.0': {
+    rancher: '87ffef63420414ed2725caf5ef6145ec188449c3f4c626445f310651cb5a8fa5',
+  },
   'etcd-3.7.3': {
     etcd: '1eda769fcc77aec055f61e92036558ce4dbdf3f96bd9a82775aea8ce8757e819',
     etcdctl: 'c4ac30b6476fa8a6fa607df9a6328ad53a3127575e34d40d8d1aacd91729ab49',

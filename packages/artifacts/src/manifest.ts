@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Arch } from './versions.ts';
 
-export type SourceName = 'mirror' | 'official' | 'build' | 'host' | 'installation';
+export type SourceName = 'mirror' | 'official' | 'build' | 'host' | 'script' | 'installation';
 
 /** What a folder of the store holds: `manifest.json` beside the files, and what a mirror serves too. */
 export interface Manifest {

@@ -10,6 +10,7 @@ import { hostSource } from './sources/host.ts';
 import { installationSource } from './sources/installation.ts';
 import { mirrorSource } from './sources/mirror.ts';
 import { officialSource } from './sources/official.ts';
+import { scriptSource } from './sources/script.ts';
 import type { Source } from './sources/source.ts';
 import { artifactId, hostArch, officialOrigins, type Release, releaseOf } from './versions.ts';
 
@@ -102,6 +103,7 @@ function sourcesOf({ cacheDir, mirror, origins }: ArtifactStoreOptions): Source[
     officialSource({ ...officialOrigins, ...origins }),
     buildSource(join(cacheDir, 'go')),
     hostSource(),
+    scriptSource(),
   ];
 }
 

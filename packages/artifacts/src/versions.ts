@@ -38,6 +38,8 @@ export interface Release extends ArtifactRef {
   hostProgram?: string;
   /** It comes with the server itself: one of our own programs, or the Node that runs them. */
   installed?: boolean;
+  /** File of the recipe's folder that stands in, slower, where nothing can be fetched or built. */
+  script?: string;
   /** Relative length of its build: the shorter ones are made first. */
   buildWeight: number;
 }
@@ -175,6 +177,19 @@ function coredns(version: string): Release {
   };
 }
 
+/** Our own: what a container runtime starts for each pod, which asks the resident daemon (apps/cni). */
+function cniFront(version: string): Release {
+  return {
+    name: 'cni-front',
+    version,
+    files: ['rancher'],
+    downloads: () => [],
+    recipe: { packages: { rancher: 'rancher.io/recipes/rancher' }, define: {} },
+    script: 'rancher.cjs',
+    buildWeight: 1,
+  };
+}
+
 /** runc needs a C compiler and libseccomp to build, so the host's own stands in where it cannot be downloaded. */
 function runc(version: string): Release {
   const release = `/opencontainers/runc/releases/download/v${version}`;
@@ -202,6 +217,7 @@ export const releases: readonly Release[] = [
   etcd('3.7.3'),
   containerd('2.3.7'),
   cniPlugins('1.9.1'),
+  cniFront('1.0.0'),
   coredns('1.15.0'),
   runc('1.5.2'),
 ];

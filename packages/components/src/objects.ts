@@ -1,3 +1,4 @@
+import { cniUser } from './cni/index.ts';
 import type { EnvironmentContext } from './component.ts';
 import { corednsUser } from './coredns/index.ts';
 import { kubeletClientUser } from './kube-apiserver/certificates.ts';
@@ -22,7 +23,13 @@ const rbac = 'rbac.authorization.k8s.io';
  * the cluster DNS. In order of need; to be applied server-side, all of it each time.
  */
 export function systemObjects(environment: EnvironmentContext): KubernetesObject[] {
-  return [...dnsRights(), ...kubeletRights(), ...readOnlyRights(), ...dnsService(environment)];
+  return [
+    ...cniRights(),
+    ...dnsRights(),
+    ...kubeletRights(),
+    ...readOnlyRights(),
+    ...dnsService(environment),
+  ];
 }
 
 /** For logs, exec, port-forward and metrics: what the API server may ask of kubelets. */
@@ -51,6 +58,17 @@ function readOnlyRights(): KubernetesObject[] {
     binding(readOnlyGroup, readOnlyGroup, group),
     binding(`${readOnlyGroup}:view`, 'view', group),
   ];
+}
+
+/** What the routes of the pod network follow. First in order: no Node is Ready without. */
+function cniRights(): KubernetesObject[] {
+  const role: KubernetesObject = {
+    apiVersion: `${rbac}/v1`,
+    kind: 'ClusterRole',
+    metadata: { name: cniUser, labels },
+    rules: [{ apiGroups: [''], resources: ['nodes'], verbs: ['list', 'watch'] }],
+  };
+  return [role, binding(cniUser, cniUser, user(cniUser))];
 }
 
 function dnsRights(): KubernetesObject[] {

@@ -15,6 +15,13 @@ export const environmentOptionsSchema = Type.Object(
         description: 'Prefix of the block of pod addresses that each host gets. Default 24.',
       }),
     ),
+    vxlanPort: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65535,
+        description: 'UDP port of the pod network between hosts that share no subnet. Default 4789.',
+      }),
+    ),
     etcdQuotaMegabytes: Type.Optional(
       Type.Integer({
         minimum: 256,
@@ -43,6 +50,7 @@ export function withDefaults(options: EnvironmentOptions) {
   return {
     maxPodsPerHost: options.maxPodsPerHost ?? 110,
     nodeCidrMaskSize: options.nodeCidrMaskSize ?? 24,
+    vxlanPort: options.vxlanPort ?? 4789,
     etcdQuotaMegabytes: options.etcdQuotaMegabytes ?? 2048,
     auditLog: {
       maxSizeMegabytes: options.auditLog?.maxSizeMegabytes ?? 20,

@@ -1,4 +1,5 @@
 import type { ArtifactRef } from '@rancher/domain';
+import { cni } from './cni/index.ts';
 import type { Component } from './component.ts';
 import { containerd } from './containerd/index.ts';
 import { coredns } from './coredns/index.ts';
@@ -15,6 +16,7 @@ export const components: Component[] = [
   containerd,
   kubeApiserver,
   kubeControllerManager,
+  cni,
   kubelet,
   kubeScheduler,
   kubeProxy,

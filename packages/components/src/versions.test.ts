@@ -15,8 +15,10 @@ describe('versions', () => {
       'etcd',
       'containerd',
       'runc',
-      'cni-plugins',
+      'cni-front',
       'kubernetes',
+      'rancher-cni',
+      'cni-plugins',
       'coredns',
     ]);
   });

@@ -6,6 +6,7 @@ interface Companions {
   containerd: string;
   runc: string;
   cniPlugins: string;
+  cniFront: string;
   coredns: string;
 }
 
@@ -14,6 +15,7 @@ const today: Companions = {
   containerd: '2.3.7',
   runc: '1.5.2',
   cniPlugins: '1.9.1',
+  cniFront: '1.0.0',
   coredns: '1.15.0',
 };
 

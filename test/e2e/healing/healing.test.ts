@@ -22,6 +22,7 @@ const components = [
   'kubelet',
   'kube-proxy',
   'containerd',
+  'cni',
   'coredns',
 ];
 

@@ -303,6 +303,10 @@ export type EnvironmentOptions = {
      */
     nodeCidrMaskSize?: number;
     /**
+     * UDP port of the pod network between hosts that share no subnet. Default 4789.
+     */
+    vxlanPort?: number;
+    /**
      * Size at which etcd refuses writes. Default 2048.
      */
     etcdQuotaMegabytes?: number;
@@ -330,6 +334,10 @@ export type EnvironmentOptionsPatch = {
      * Prefix of the block of pod addresses that each host gets. Default 24.
      */
     nodeCidrMaskSize?: number | null;
+    /**
+     * UDP port of the pod network between hosts that share no subnet. Default 4789.
+     */
+    vxlanPort?: number | null;
     /**
      * Size at which etcd refuses writes. Default 2048.
      */

@@ -38,9 +38,23 @@ test('builds from Go modules on a machine without Go, the same programs as ever'
   }
   const { stderr } = await promisify(execFile)(store.filePath(ref, 'loopback'), [], { env: {} });
   expect(stderr).toContain('CNI loopback plugin v1.9.1');
+  // Ours, from its source in the recipe; its pin is checked on the way.
+  expect(await store.ensure({ name: 'cni-front', version: '1.0.0' })).toMatchObject({ source: 'build' });
   const build = progress.filter((p) => p.step === 'build').at(-1)!;
   expect(build).toMatchObject({ unit: 'packages', done: build.total });
   expect(build.total).toBeGreaterThan(50);
+});
+
+test('without Go and without a proxy, a script stands in for what has one', async () => {
+  vi.stubEnv('PATH', '/usr/bin:/bin');
+  vi.stubEnv('GOPROXY', 'off');
+  const store = createArtifactStore({ cacheDir: await temporaryDir(), origins: nowhere });
+  const ref = { name: 'cni-front', version: '1.0.0' };
+  expect(await store.ensure(ref)).toMatchObject({ source: 'script' });
+  const { stdout } = await promisify(execFile)(process.execPath, [store.filePath(ref, 'rancher')], {
+    env: { CNI_COMMAND: 'VERSION' },
+  });
+  expect(JSON.parse(stdout)).toMatchObject({ supportedVersions: expect.arrayContaining(['1.1.0']) });
 });
 
 test('without Go and without a proxy, says so', async () => {

@@ -120,8 +120,8 @@ function outputName(pkg: string): string {
   return /^v\d+$/.test(last) ? parts.at(-2)! : last;
 }
 
-/** Found by walking up, as this file may be bundled into an app's `dist`. */
-function recipesDir(): string {
+/** Where the recipes are. Found by walking up, as this file may be bundled into an app's `dist`. */
+export function recipesDir(): string {
   for (let dir = import.meta.dirname; ; dir = dirname(dir)) {
     for (const candidate of ['recipes', 'packages/artifacts/recipes']) {
       if (existsSync(join(dir, candidate))) return join(dir, candidate);

@@ -12,6 +12,7 @@ export function officialSource(origins: Readonly<Record<OriginName, string>>): S
   return {
     name: 'official',
     async fetch(job) {
+      if (job.release.downloads(job.arch).length === 0) throw unavailable('nobody publishes it');
       for (const item of job.release.downloads(job.arch)) await fetchOne(item, origins[item.origin], job);
       return {};
     },

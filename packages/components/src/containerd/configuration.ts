@@ -5,9 +5,8 @@ export const stateDirectory = '/run/containerd';
 
 interface Settings {
   runc: string;
-  /** Folder of the CNI plugins. */
-  cniPlugins: string;
-  cniTemplate: string;
+  /** Folder of the CNI plugin `rancher`. */
+  cniFront: string;
   systemdCgroup: boolean;
   /** Without CAP_SYS_RESOURCE, containers keep at least containerd's own oom_score_adj. */
   restrictOomScoreAdj: boolean;
@@ -55,10 +54,9 @@ disabled_plugins = [${disabledPlugins.map(text).join(', ')}]
   SystemdCgroup = ${settings.systemdCgroup}
 
 [plugins.'io.containerd.cri.v1.runtime'.cni]
-  bin_dirs = [${text(settings.cniPlugins)}]
+  bin_dirs = [${text(settings.cniFront)}]
   conf_dir = ${text(hostPaths.cniConf)}
-  conf_template = ${text(settings.cniTemplate)}
-  use_internal_loopback = true
+    use_internal_loopback = true
 
 [plugins.'io.containerd.nri.v1.nri']
   disable = true

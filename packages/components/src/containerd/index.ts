@@ -1,5 +1,5 @@
 import { type ArtifactRef, artifactPath, hostPaths, type InstanceSpec, probeDefaults } from '@rancher/domain';
-import { cniTemplateFile } from '../cni/index.ts';
+import { cniFrontArtifact } from '../cni/index.ts';
 import type { Component, ComponentContext } from '../component.ts';
 import { serviceDirectories } from '../shared/certificates.ts';
 import { oomScore, pathEnv } from '../shared/process.ts';
@@ -18,12 +18,12 @@ export const containerd: Component = {
   spec,
 };
 
-function artifactsOf(kubernetesVersion: string): Record<'containerd' | 'runc' | 'cniPlugins', ArtifactRef> {
+function artifactsOf(kubernetesVersion: string): Record<'containerd' | 'runc' | 'cniFront', ArtifactRef> {
   const versions = companionsOf(kubernetesVersion);
   return {
     containerd: { name, version: versions.containerd },
     runc: { name: 'runc', version: versions.runc },
-    cniPlugins: { name: 'cni-plugins', version: versions.cniPlugins },
+    cniFront: cniFrontArtifact(kubernetesVersion),
   };
 }
 
@@ -31,11 +31,9 @@ function spec(ctx: ComponentContext): InstanceSpec {
   const artifacts = artifactsOf(ctx.environment.kubernetesVersion);
   const { facts } = ctx.host;
   const programs = artifactPath(artifacts.containerd, '').slice(0, -1);
-  const template = cniTemplateFile(facts.nftables);
   const configuration = configurationFile({
     runc: artifactPath(artifacts.runc, 'runc'),
-    cniPlugins: artifactPath(artifacts.cniPlugins, '').slice(0, -1),
-    cniTemplate: template.path,
+    cniFront: artifactPath(artifacts.cniFront, '').slice(0, -1),
     systemdCgroup: facts.cgroupDriver === 'systemd',
     restrictOomScoreAdj: !facts.sysResource,
   });
@@ -58,7 +56,7 @@ function spec(ctx: ComponentContext): InstanceSpec {
       { path: stateDirectory, mode: 0o711 },
       { path: hostPaths.cniConf, mode: 0o755 },
     ],
-    files: [configuration, template, image],
+    files: [configuration, image],
     secrets: [],
     certificates: [],
     addresses: [],

@@ -1,0 +1,3 @@
+module rancher.io/recipes/rancher
+
+go 1.26.0
