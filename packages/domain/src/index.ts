@@ -7,5 +7,6 @@ export * from './ids.ts';
 export * from './inventory.ts';
 export * from './plan.ts';
 export * from './programs.ts';
+export * from './scheduling.ts';
 export * from './spec.ts';
 export * from './states.ts';

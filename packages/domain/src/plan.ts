@@ -49,6 +49,8 @@ export interface FailureMemory {
   /** When it last failed (ms since the epoch). */
   lastAt: number;
   lastReason: string;
+  /** Of these, the last ones in a row of instances that were not healthy for even ten seconds. */
+  shortLived?: number;
 }
 
 /** Why the planner does not do something yet: shown as a condition, looked at again at `nextLookAt`. */

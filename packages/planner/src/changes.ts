@@ -48,10 +48,12 @@ export function placeChanges(world: World, service: PlannerService): Verdict {
 
 export function creation(world: World, service: PlannerService, hostId: string): Change {
   const name = nameOf(world, hostId);
-  const reason =
+  const because = world.placement.get(service.name)?.because[hostId];
+  const choice =
     service.scale === null
       ? `${service.name} runs on every host, and ${name} has none yet`
       : `${service.name} is wanted ${service.scale} ${service.scale === 1 ? 'time' : 'times'}, and ${name} was chosen`;
+  const reason = because === undefined ? choice : `${choice}: ${because}`;
   const memory = world.input.parent?.failures[place(service.name, hostId)];
   // A place that failed and lost its instance is not a fresh one: the backoff goes on.
   const notBefore = memory === undefined ? 0 : memory.lastAt + backoffMs(memory.count);
@@ -102,5 +104,8 @@ export function leavingReason(world: World, service: PlannerService, hostId: str
     return `${nameOf(world, hostId)} is removed`;
   }
   if (host.state === 'disconnected') return `${host.name} is lost, and ${service.name} runs elsewhere now`;
-  return `${service.name} no longer belongs on ${host.name}`;
+  const placement = world.placement.get(service.name);
+  const why = placement?.refused[hostId] ?? placement?.left;
+  const words = `${service.name} no longer belongs on ${host.name}`;
+  return why === undefined ? words : `${words}: ${why}`;
 }

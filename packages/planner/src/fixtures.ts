@@ -1,4 +1,4 @@
-import { contentHash, type Plan } from '@rancher/domain';
+import { contentHash, type Plan, type PlaneMode, parseScheduling, stackLabels } from '@rancher/domain';
 import { makePlan } from './plan.ts';
 import type {
   PlannerHost,
@@ -10,7 +10,7 @@ import type {
 } from './types.ts';
 
 /** A small system stack with the shape of the real one. */
-export const services: PlannerService[] = [
+const stack: PlannerService[] = [
   { id: 'svc_etcd', name: 'etcd', placement: 'etcd', scale: 1, after: [] },
   { id: 'svc_api', name: 'kube-apiserver', placement: 'control-plane', scale: 1, after: ['etcd'] },
   {
@@ -30,9 +30,23 @@ export const services: PlannerService[] = [
   },
 ];
 
+export const services = stack.map((service) => labelled(service, {}));
+
 export function servicesOfScale(etcd: number, controlPlane = 1): PlannerService[] {
   const scale = { etcd, 'control-plane': controlPlane, all: null };
   return services.map((s) => ({ ...s, scale: scale[s.placement] }));
+}
+
+/** A service with scheduling labels, as its row would have them. */
+export function labelled(service: PlannerService, labels: Record<string, string>): PlannerService {
+  const own = { stack: 'kubernetes', service: service.name };
+  const { rules, global } = parseScheduling(labels, own);
+  return {
+    ...service,
+    rules,
+    labels: { ...labels, ...stackLabels(own) },
+    scale: global === true ? null : service.scale,
+  };
 }
 
 export function host(number: number, over: Partial<PlannerHost> = {}): PlannerHost {
@@ -63,6 +77,7 @@ export class Lab {
   observed = new Map<string, PlannerInstance>();
   desiredState: PlannerInput['environment']['desiredState'] = 'active';
   bootstrapped = false;
+  planes: PlaneMode = 'overlapping';
   options: Partial<PlannerOptions> = {};
   /** Per service, what its spec depends on. */
   specs: Record<string, number> = {};
@@ -80,6 +95,7 @@ export class Lab {
         desiredState: this.desiredState,
         generation: 1,
         bootstrapped: this.bootstrapped,
+        planes: this.planes,
       },
       services: this.services,
       hosts: this.hosts,
@@ -150,6 +166,19 @@ export class Lab {
 
   change(hostNumber: number, over: Partial<PlannerHost>): void {
     this.hosts = this.hosts.map((h) => (h.id === `host_${hostNumber}` ? { ...h, ...over } : h));
+  }
+
+  /** Gives a service scheduling labels. */
+  rule(service: string, labels: Record<string, string>): this {
+    this.services = this.services.map((s) => (s.name === service ? labelled(s, labels) : s));
+    return this;
+  }
+
+  /** Hosts of a service by the target, by number. */
+  hostsOf(service: string): number[] {
+    return (this.parent?.instances ?? [])
+      .filter((i) => i.service === service)
+      .map((i) => Number(i.hostId.slice('host_'.length)));
   }
 
   lose(hostNumber: number, at = this.now): void {

@@ -36,20 +36,21 @@ describe('a new environment', () => {
     expect(result.nextLookAt).toBe(start + 600_000);
   });
 
-  it('keeps planes apart where hosts are labelled for them', () => {
+  it('puts planes on the hosts that are labelled for them, and nodes on every host', () => {
     const lab = new Lab([
       host(1, { labels: { compute: 'true' } }),
       host(2, { labels: { etcd: 'true' } }),
       host(3, { labels: { orchestration: 'true' } }),
     ]);
-    const placed = lab.plan().plan!.instances.map((i) => `${i.service} ${i.hostId}`);
-    expect(placed).toEqual([
-      'containerd host_1',
+    const result = lab.plan();
+    const placed = result.plan!.instances.map((i) => `${i.service} ${i.hostId}`);
+    expect(placed.filter((p) => !/^(containerd|kubelet)/.test(p))).toEqual([
       'etcd host_2',
       'kube-apiserver host_3',
       'kube-scheduler host_3',
-      'kubelet host_1',
     ]);
+    expect(placed).toHaveLength(9);
+    expect(story(result).filter((line) => line.includes('was chosen'))).toMatchSnapshot();
   });
 
   it('places nothing before what it depends on has a place', () => {

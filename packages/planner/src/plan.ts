@@ -9,6 +9,7 @@ import {
 import { forgetAfterMs } from './backoff.ts';
 import { type Change, placeChanges, removal } from './changes.ts';
 import { etcdChanges } from './etcd.ts';
+import { movingChange } from './moving.ts';
 import { rollingChange } from './rolling.ts';
 import type { PlannerInput, PlannerResult, PlannerService } from './types.ts';
 import { conditionsOf, hostWaits, waitFor } from './waits.ts';
@@ -38,8 +39,10 @@ export function makePlan(input: PlannerInput): PlannerResult {
   }
   changes.push(...orphans(world));
   const rolling = rollingChange(world, changes);
-  changes.push(...rolling.changes);
-  return result(world, changes, [...waits, ...rolling.waits]);
+  const rolls = rolling.changes.length + rolling.waits.length > 0;
+  const moving = rolls ? { changes: [], waits: [] } : movingChange(world);
+  changes.push(...rolling.changes, ...moving.changes);
+  return result(world, changes, [...waits, ...rolling.waits, ...moving.waits]);
 }
 
 function result(world: World, changes: Change[], waits: PlanWait[]): PlannerResult {
@@ -163,11 +166,19 @@ function failuresOf(
 ): Record<string, FailureMemory> {
   const failed = new Map(changes.map((c) => [place(c.service.name, c.hostId), c.failure]));
   const failures: Record<string, FailureMemory> = {};
-  for (const key of [...instances.keys()].sort()) {
+  for (const key of [...new Set([...instances.keys(), ...leftPlaces(world)])].sort()) {
     const memory = failed.get(key) ?? kept(world, key);
     if (memory !== undefined) failures[key] = memory;
   }
   return failures;
+}
+
+/** Places where something failed and runs no more: they are remembered for a while, so that it does not go back there. */
+function leftPlaces(world: World): string[] {
+  const known = new Set(world.services.flatMap((s) => world.hosts.map((h) => place(s.name, h.id))));
+  return Object.entries(world.input.parent?.failures ?? {})
+    .filter(([key, memory]) => known.has(key) && world.now - memory.lastAt < world.options.badPlaceMs)
+    .map(([key]) => key);
 }
 
 /** The parent's memory of a place, unless its instance has been healthy for long enough since. */

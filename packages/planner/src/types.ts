@@ -1,4 +1,5 @@
 import type {
+  Affinity,
   Condition,
   ConditionInput,
   EnvironmentDesiredState,
@@ -6,6 +7,7 @@ import type {
   HostState,
   InstanceState,
   Plan,
+  PlaneMode,
   PlanWait,
 } from '@rancher/domain';
 
@@ -18,6 +20,8 @@ export interface PlannerInput {
     generation: number;
     /** It was active once, so its etcd holds something: a first etcd member is never made again by itself. */
     bootstrapped: boolean;
+    /** Default `overlapping`. */
+    planes?: PlaneMode;
   };
   services: readonly PlannerService[];
   hosts: readonly PlannerHost[];
@@ -42,6 +46,10 @@ export interface PlannerService {
   scale: number | null;
   /** Services that must be healthy on the same host before this one starts there. */
   after: readonly string[];
+  /** Labels that its instances carry, for rules that name them. */
+  labels?: Readonly<Record<string, string>>;
+  /** Where it may run, besides what its plane says. */
+  rules?: readonly Affinity[];
 }
 
 export interface PlannerHost {
@@ -84,6 +92,8 @@ export interface PlannerOptions {
   dependencySettleMs: number;
   /** How long a step (a replacement, an etcd step) may take before its wait is overdue. */
   stepDeadlineMs: number;
+  /** How long a host on which a service failed again and again is left to others. */
+  badPlaceMs: number;
   /** A user said so: hosts that vanished before this do not hold the brake. */
   brakeReleasedAt: number;
 }
@@ -93,6 +103,7 @@ export const plannerDefaults: PlannerOptions = {
   hostRegisterDeadlineMs: 600_000,
   dependencySettleMs: 3_000,
   stepDeadlineMs: 120_000,
+  badPlaceMs: 3_600_000,
   brakeReleasedAt: 0,
 };
 

@@ -1,5 +1,6 @@
 import type { ConditionInput, ConditionType, PlannedInstance, PlanWait } from '@rancher/domain';
 import type { Diagnosis } from './diagnosis.ts';
+import type { PlannerService } from './types.ts';
 import { listWords } from './words.ts';
 import { nameOf, place, type World } from './world.ts';
 
@@ -66,6 +67,17 @@ export const waitFor = {
     });
   },
 
+  moving(world: World, left: number, why: string | null): PlanWait {
+    const instances = left === 1 ? '1 instance runs' : `${left} instances run`;
+    return wait(world, {
+      type: 'PlanBlocked',
+      status: 'True',
+      reason: 'Moving',
+      message: `${instances} against a rule and will go, one at a time${why === null ? '' : `: ${why}`}`,
+      deadline: begun(world, 'PlanBlocked', 'Moving', world.options.stepDeadlineMs),
+    });
+  },
+
   deactivated(world: World): PlanWait {
     return {
       condition: {
@@ -123,22 +135,58 @@ function brakeWait(world: World): PlanWait {
   });
 }
 
-/** Services that want more hosts than there are. */
+/** Hosts that are told of for one service: a condition is to be read. */
+const mostRefusals = 4;
+
+/** Services that want more hosts than there are, or than their rules allow. */
 function placeWaits(world: World, hosts: number): PlanWait[] {
-  const short = world.services.filter((s) => (world.placement.get(s.name)?.missing ?? 0) > 0);
-  const none = hosts === 0;
-  if (short.length === 0 && !none) return [];
-  const names = listWords(short.map((s) => s.name));
-  const reason = none ? 'NoHosts' : 'TooFewHosts';
-  return [
-    wait(world, {
-      type: 'HostsReady',
-      status: 'False',
-      reason,
-      message: none ? 'The environment has no host' : `There are fewer hosts than ${names} should run on`,
-      deadline: begun(world, 'HostsReady', reason, world.options.hostRegisterDeadlineMs),
-    }),
-  ];
+  if (hosts === 0) return [placeWait(world, 'NoHosts', 'The environment has no host')];
+  const few: string[] = [];
+  const forbidden = new Map<string, string[]>();
+  for (const service of world.services) {
+    const isShort = (world.placement.get(service.name)?.missing ?? 0) > 0;
+    const words = isShort || isHeld(world, service) ? refusalWords(world, service) : '';
+    if (words !== '') forbidden.set(words, [...(forbidden.get(words) ?? []), service.name]);
+    else if (isShort) few.push(service.name);
+  }
+  const waits: PlanWait[] = [];
+  if (forbidden.size > 0) {
+    const words = [...forbidden].map(
+      ([why, names]) => `Rules leave too few hosts for ${listWords(names)}: ${why}`,
+    );
+    waits.push(placeWait(world, 'RulesExcludeHosts', words.join('. ')));
+  }
+  if (few.length > 0) {
+    const message = `There are fewer hosts than ${listWords(few)} should run on`;
+    waits.push(placeWait(world, 'TooFewHosts', message));
+  }
+  return waits;
+}
+
+function placeWait(world: World, reason: string, message: string): PlanWait {
+  return wait(world, {
+    type: 'HostsReady',
+    status: 'False',
+    reason,
+    message,
+    deadline: begun(world, 'HostsReady', reason, world.options.hostRegisterDeadlineMs),
+  });
+}
+
+/** It runs where a rule forbids it, since there is no other place. */
+function isHeld(world: World, service: PlannerService): boolean {
+  const placement = world.placement.get(service.name);
+  return placement?.hosts.some((id) => id in placement.refused && !placement.leaving.includes(id)) ?? false;
+}
+
+function refusalWords(world: World, service: PlannerService): string {
+  const placement = world.placement.get(service.name);
+  const words = Object.entries(placement?.refused ?? {}).map(([id, why]) => {
+    const stays = placement!.hosts.includes(id) && !placement!.leaving.includes(id);
+    return `${nameOf(world, id)} is refused, for ${why}${stays ? ' (until then it stays there)' : ''}`;
+  });
+  const more = words.length - mostRefusals;
+  return (more > 0 ? [...words.slice(0, mostRefusals), `${more} more likewise`] : words).join('; ');
 }
 
 /** The deadline of a wait that nothing else dates: the one it began with, or one counted from now. */

@@ -1,6 +1,7 @@
 import type { PlannedInstance } from '@rancher/domain';
 import { type Brake, brakeOf } from './brake.ts';
 import { byName, startOrder } from './order.ts';
+import { place } from './place.ts';
 import { type Placement, placeServices } from './placement/index.ts';
 import {
   type PlannerHost,
@@ -29,7 +30,7 @@ export interface World {
   observed: ReadonlyMap<string, PlannerInstance>;
 }
 
-export const place = (service: string, hostId: string) => `${service}/${hostId}`;
+export { place } from './place.ts';
 
 export function worldOf(input: PlannerInput): World {
   const options = { ...plannerDefaults, ...input.options };

@@ -1,20 +1,14 @@
 import type { PlannerHost, PlannerService } from '../types.ts';
-import type { Placement, Scene } from './scene.ts';
+import { best, type Candidates } from './candidates.ts';
+import type { Scene } from './scene.ts';
 
 /**
  * The first etcd members are made all at once, so all of their hosts must be there. An environment that was active once
  * never gets a first member again: what etcd held would be lost in silence.
  */
-export function firstMembers(
-  scene: Scene,
-  service: PlannerService,
-  eligible: PlannerHost[],
-  usable: PlannerHost[],
-  awaited: string[],
-): Placement {
-  const scale = service.scale ?? eligible.length;
-  const wanted = Math.min(scale, eligible.length);
-  const missing = scale - wanted;
-  if (scene.input.environment.bootstrapped || usable.length < wanted) return { hosts: [], awaited, missing };
-  return { hosts: usable.slice(0, wanted).map((h) => h.id), awaited, missing };
+export function firstMembers(scene: Scene, service: PlannerService, candidates: Candidates): PlannerHost[] {
+  if (scene.input.environment.bootstrapped) return [];
+  const wanted = Math.min(service.scale ?? Number.POSITIVE_INFINITY, candidates.allowed.length);
+  const chosen = best(candidates, wanted);
+  return chosen.length < wanted ? [] : chosen;
 }

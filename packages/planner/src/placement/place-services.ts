@@ -1,7 +1,10 @@
-import { byName, startOrder } from '../order.ts';
+import { byName } from '../order.ts';
 import type { PlannerHost, PlannerService } from '../types.ts';
+import { listWords } from '../words.ts';
+import { judge } from './affinity.ts';
+import { best, type Candidates, candidatesOf, shouldMoveAway } from './candidates.ts';
 import { firstMembers } from './etcd-members.ts';
-import { eligibleHosts } from './planes.ts';
+import { explain, refusalsOf } from './explain.ts';
 import {
   currentHosts,
   idsOf,
@@ -11,88 +14,112 @@ import {
   type Scene,
   sceneOf,
 } from './scene.ts';
+import { inTurn } from './turns.ts';
 
 /**
  * Where each service should run, by service name. It does not need specs, so that specs which name their peers (etcd's
- * members, the API servers) can be rendered from it. Sticky: what runs somewhere stays there while that is possible.
+ * members, the API servers) can be rendered from it. Sticky: what runs somewhere stays there while that is possible and
+ * no hard rule forbids it, though a better place may have come.
  */
 export function placeServices(input: PlacementInput): Map<string, Placement> {
   const scene = sceneOf(input);
-  const result = new Map<string, Placement>();
-  // etcd first, so that the control plane can be put beside it.
-  const services = startOrder(input.services);
-  const ordered = [
-    ...services.filter((s) => s.placement === 'etcd'),
-    ...services.filter((s) => s.placement !== 'etcd'),
-  ];
-  for (const service of ordered) {
-    const placement = withheld(placeOne(scene, service), scene, service, result);
-    const plane = scene.chosen.get(service.placement) ?? new Set();
-    for (const host of placement.hosts) plane.add(host);
-    scene.chosen.set(service.placement, plane);
-    result.set(service.name, placement);
+  for (const service of inTurn(input.services)) {
+    scene.placed.set(service.name, withheld(placeOne(scene, service), scene, service));
   }
-  return result;
+  while (dropForbidden(scene));
+  return scene.placed;
 }
 
 /**
  * Nothing new is placed before what it depends on has a place somewhere: a kubelet must know where its API server is, and
  * no component comes before the labels of the hosts are settled.
  */
-function withheld(
-  placement: Placement,
-  scene: Scene,
-  service: PlannerService,
-  placed: ReadonlyMap<string, Placement>,
-): Placement {
-  if (service.after.every((name) => placed.get(name)?.hosts.length !== 0)) return placement;
-  const current = new Set(currentHosts(scene, service).map((h) => h.id));
-  return { ...placement, hosts: placement.hosts.filter((id) => current.has(id)) };
+function withheld(placement: Placement, scene: Scene, service: PlannerService): Placement {
+  if (service.after.every((name) => scene.placed.get(name)?.hosts.length !== 0)) return placement;
+  const current = currentHosts(scene, service).map((h) => h.id);
+  return { ...placement, hosts: placement.hosts.filter((id) => current.includes(id)) };
 }
 
 function placeOne(scene: Scene, service: PlannerService): Placement {
-  const eligible = eligibleHosts(scene.hosts, service.placement);
-  const current = currentHosts(scene, service);
-  const usable = eligible.filter(isUsable);
-  const awaited = eligible.filter((h) => !usable.includes(h) && !current.includes(h)).map((h) => h.id);
-
-  if (service.scale === null) {
-    const stays = current.filter((h) => eligible.includes(h));
-    return { hosts: idsOf([...new Set([...stays, ...usable])]), awaited, missing: 0 };
-  }
-  if (service.placement === 'etcd' && current.length === 0)
-    return firstMembers(scene, service, eligible, usable, awaited);
-
-  const hosts = scaled(scene, service, { eligible, current, usable });
+  const candidates = candidatesOf(scene, service);
+  const { all, allowed, stays, broken } = candidates;
+  const goes =
+    service.scale === null ? [...stays, ...allowed.filter(isUsable)] : scaled(scene, service, candidates);
+  const current = [...stays, ...broken];
+  const awaited = allowed.filter((h) => !isUsable(h) && !current.includes(h));
+  const short = service.scale === null ? 0 : service.scale - goes.length;
+  // Against a rule is better than nowhere: the last of them go only once there is something in their place.
+  const held = short > 0 ? broken.filter((h) => !goes.includes(h)).slice(0, short) : [];
+  // etcd's members come and go by steps of their own.
+  const leaving =
+    service.placement === 'etcd' ? [] : broken.filter((h) => !goes.includes(h) && !held.includes(h));
+  const leaves = stays.filter((h) => !goes.includes(h)).flatMap((h) => all.get(h.id)!.bad ?? []);
+  const nowhere = service.scale === null && allowed.length === 0 && all.size > 0;
   return {
-    hosts: idsOf(hosts),
-    awaited,
-    missing: Math.max(0, service.scale - hosts.length - awaited.length),
+    hosts: idsOf([...new Set([...goes, ...held, ...leaving])]),
+    leaving: idsOf(leaving),
+    awaited: idsOf(awaited),
+    missing: nowhere ? 1 : Math.max(0, short - awaited.length),
+    because: explain(
+      candidates,
+      goes.filter((h) => !current.includes(h)),
+    ),
+    refused: refusalsOf(candidates),
+    ...(leaves.length === 0 ? {} : { left: leaves.join(' and ') }),
   };
 }
 
 /** The hosts of a service of scale n: those that it has, then the best of the others. */
-function scaled(
-  scene: Scene,
-  service: PlannerService,
-  { eligible, current, usable }: Record<'eligible' | 'current' | 'usable', PlannerHost[]>,
-): PlannerHost[] {
-  const scale = service.scale ?? eligible.length;
-  const beside = scene.chosen.get('etcd') ?? new Set();
-  const own = scene.chosen.get(service.placement) ?? new Set();
-  const rank = (h: PlannerHost) => (own.has(h.id) ? 0 : 2) + (beside.has(h.id) ? 0 : 1);
-  const spare = usable.filter((h) => !current.includes(h)).sort((a, b) => rank(a) - rank(b) || byName(a, b));
-  // etcd stays with its data, whatever becomes of the labels.
+function scaled(scene: Scene, service: PlannerService, candidates: Candidates): PlannerHost[] {
+  const scale = service.scale ?? 0;
+  // etcd stays with its data, unless a hard rule forbids it.
   const fixed = service.placement === 'etcd';
-  const stays = current
-    .filter((h) => fixed || eligible.includes(h))
-    .sort((a, b) => staying(a) - staying(b) || byName(a, b));
-  const given = fixed ? [] : stays.filter((h) => scene.givenUp.has(h.id));
+  if (fixed && candidates.stays.length + candidates.broken.length === 0)
+    return firstMembers(scene, service, candidates);
+  const stays = [...candidates.stays].sort((a, b) => staying(a) - staying(b) || byName(a, b));
+  const given = fixed
+    ? []
+    : stays.filter((h) => scene.givenUp.has(h.id) || shouldMoveAway(scene, service, candidates, h));
+  const kept = stays.filter((h) => !given.includes(h)).slice(0, scale);
   // A lost place is better than none: it is given up only for another.
-  return [...stays.filter((h) => !given.includes(h)).slice(0, scale), ...spare, ...given].slice(0, scale);
+  return [...kept, ...best(candidates, scale - kept.length), ...given].slice(0, scale);
 }
 
 /** Lost hosts are the first to be given up when a service shrinks. */
 function staying(host: PlannerHost): number {
   return host.state === 'active' ? 0 : 1;
+}
+
+/**
+ * A rule may name what was placed after it. Whatever is new on a host and turns out to be forbidden there is taken back,
+ * and with the last of it what depends on it. Says whether anything was.
+ */
+function dropForbidden(scene: Scene): boolean {
+  for (const service of scene.services) {
+    const placement = scene.placed.get(service.name)!;
+    const held = withheld(placement, scene, service);
+    const refused = refusedNow(scene, service, held);
+    const ids = Object.keys(refused);
+    if (ids.length === 0 && held.hosts.length === placement.hosts.length) continue;
+    scene.placed.set(service.name, {
+      ...held,
+      hosts: held.hosts.filter((id) => !ids.includes(id)),
+      missing: held.missing + ids.length,
+      refused: { ...held.refused, ...refused },
+    });
+    return true;
+  }
+  return false;
+}
+
+function refusedNow(scene: Scene, service: PlannerService, { hosts }: Placement): Record<string, string> {
+  const current = currentHosts(scene, service);
+  return Object.fromEntries(
+    scene.hosts
+      .filter((host) => hosts.includes(host.id) && !current.includes(host))
+      .flatMap((host): [string, string][] => {
+        const { refusals } = judge(scene, service, host);
+        return refusals.length === 0 ? [] : [[host.id, `it ${listWords(refusals)}`]];
+      }),
+  );
 }
