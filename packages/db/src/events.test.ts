@@ -95,6 +95,19 @@ describe('recordEvents', () => {
 });
 
 describe('maintainEventPartitions', () => {
+  it('makes them while events are written, and loses none', async () => {
+    let done = false;
+    const writers = Array.from({ length: 4 }, async (_, writer) => {
+      let written = 0;
+      for (; !done; written++) await recordEvents(db.prisma, [event(`${writer}-${written}`)]);
+      return written;
+    });
+    await maintainEventPartitions(db.prisma, { keepDays: 7 });
+    done = true;
+    const written = (await Promise.all(writers)).reduce((a, b) => a + b, 0);
+    expect(await db.prisma.event.count()).toBe(written);
+  });
+
   it('makes those of the next days, once, however many ask', async () => {
     const now = new Date('2031-02-27T23:59:00Z');
     const all = await Promise.all(

@@ -54,6 +54,8 @@ export async function maintainEventPartitions(
       const names = new Set(there.map((row) => row.name));
       const wanted = Array.from({ length: daysAhead + 1 }, (_, i) => today + i);
       const created = wanted.filter((day) => !names.has(partitionName(day)));
+      // Held first: an event written between the move out of the default partition and the new one would forbid that.
+      if (created.length > 0) await tx.$executeRaw`LOCK TABLE "Event" IN ACCESS EXCLUSIVE MODE`;
       for (const day of created) await createPartition(tx, day);
       const dropped = [...names].filter((name) => {
         const day = partitionDay(name);
