@@ -190,6 +190,17 @@ describe('the control socket', () => {
     expect(lastSlice(agent).specs).toEqual({});
   });
 
+  it('a plan that changes nothing on a host is not pushed there', async () => {
+    const environmentId = await environment();
+    const [one, other] = [await connected(environmentId), await connected(environmentId)];
+    await plan(environmentId, one.hostId, 1);
+    await until('the first plan', () => lastSlice(one).generation === 1);
+    await plan(environmentId, other.hostId, 2);
+    await until('the second plan', () => lastSlice(other).generation === 2);
+    const slices = other.received.filter((m) => m.type === 'slice');
+    expect(slices.map((m) => m.slice.generation)).toEqual([0, 2]);
+  });
+
   it('inventory is recorded and the environment reconciled', async () => {
     const environmentId = await environment();
     const agent = await connected(environmentId);

@@ -25,7 +25,7 @@ export class Connection {
   heardAt = Date.now();
   /** Hashes of the specs that this connection was sent. */
   readonly sentSpecs = new Set<string>();
-  /** Hash of the last slice that it was sent, without specs. */
+  /** Hash of what it acts on in the last slice that it was sent. */
   sentSlice: string | undefined;
   /** `hello` was recorded: slices may come. */
   greeted = false;

@@ -4,6 +4,15 @@ import { contentHash } from '@rancher/domain';
 import type { Connections } from './connections.ts';
 import { cutSlice, loadHosts, loadLocalHosts, type PlanStore, type SpecStore } from './slices.ts';
 
+/**
+ * What of a slice a host acts on. A plan that changes nothing there has another generation and other reasons, and is not
+ * sent: with ten hosts, nine of ten would hear of each failure, and tell of it again. What a host was sent keeps its
+ * order with all that is sent later, as generations only grow.
+ */
+function actedOn({ generation: _, planId: _p, stops: _s, specs: _c, instances, ...rest }: Slice) {
+  return { ...rest, instances: instances.map(({ reason: _r, ...instance }) => instance) };
+}
+
 /** Sends hosts their present slices, as far as they differ from what each was sent last, with the specs it lacks. */
 export function createSliceSender(options: {
   prisma: PrismaClient;
@@ -15,7 +24,7 @@ export function createSliceSender(options: {
 
   async function send(slice: Slice): Promise<void> {
     const connection = connections.get(slice.hostId);
-    const hash = contentHash(slice);
+    const hash = contentHash(actedOn(slice));
     if (connection === undefined || connection.sentSlice === hash) return;
     const unsent = slice.instances.map((i) => i.specHash).filter((h) => !connection.sentSpecs.has(h));
     const found = await specs.get(unsent);

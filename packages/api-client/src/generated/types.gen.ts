@@ -484,7 +484,7 @@ export type Host = {
         connectedAt: string | null;
         lastSeenAt: string | null;
         /**
-         * Generation of the plan that its agent last applied
+         * Generation of the last plan that changed something on the host and that its agent applied
          */
         appliedGeneration: number;
     };
