@@ -24,8 +24,9 @@ export function openDatabase(options: {
     {
       connectionString: options.url,
       max: options.maxConnections ?? 10,
-      // A dead server is noticed within this, and not waited for for ever (ms).
-      connectionTimeoutMillis: 5_000,
+      // A server that does not answer is not waited for for ever (ms); nor is a free connection, for which a crowd waits
+      // as long as for a transaction below.
+      connectionTimeoutMillis: 15_000,
       keepAlive: true,
     },
     {

@@ -40,7 +40,10 @@ export const hostSchema = component(
       connected: Type.Boolean({ description: 'Whether its agent has a socket with the server' }),
       connectedAt: nullableTimestamp(),
       lastSeenAt: nullableTimestamp(),
-      appliedGeneration: Type.Integer({ description: 'Generation of the last plan that changed something on the host and that its agent applied' }),
+      appliedGeneration: Type.Integer({
+        description:
+          'Generation of the last plan that changed something on the host and that its agent applied',
+      }),
     }),
   }),
 );
