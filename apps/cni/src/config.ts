@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { KubeAccess } from '@rancher/kube-watch';
 
 /** What the daemon is told on its start, in a file that the component's room writes. */
 export interface DaemonConfig {
@@ -10,7 +11,7 @@ export interface DaemonConfig {
   podCidr: string;
   /** Folder of the reference CNI plugins. */
   plugins: string;
-  kubernetes: { server: string; caFile: string; certFile: string; keyFile: string };
+  kubernetes: KubeAccess;
   /** Port on loopback for `/healthz`. */
   healthPort: number;
   /** UDP port of the overlay, the same on all hosts. */

@@ -1,14 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { KubeClient, watchObjects } from '@rancher/kube-watch';
 import type { DaemonConfig } from './config.ts';
 import { serveHealth } from './health.ts';
-import { type Log, reasonOf } from './log.ts';
-import { nodeOf } from './nodes/node.ts';
-import { watchNodes } from './nodes/watch.ts';
+import type { Log } from './log.ts';
 import { Attachments } from './plugin/attachments.ts';
 import { listen } from './plugin/server.ts';
 import { Plugin } from './plugin/verbs.ts';
+import type { Node } from './routes/desired.ts';
 import { applyFirewall } from './routes/firewall.ts';
+import { type KubeNode, nodeOf } from './routes/node.ts';
 import { Routes } from './routes/routes.ts';
 
 const collectMs = 60_000;
@@ -39,15 +40,23 @@ export async function startDaemon(config: DaemonConfig, log: Log): Promise<{ sto
   await Promise.all([plugin.collectLost(), routes.settled()]);
   const server = await listen(config.socket, (call) => plugin.answer(call));
   const health = await serveHealth(config.healthPort);
-  const stopping = new AbortController();
-  watchNodes(
-    config.kubernetes,
-    (nodes) => routes.update([...nodes.values()].map(nodeOf).filter((node) => node !== undefined)),
-    stopping.signal,
-  ).catch((error) => log.warn('the watch of Nodes ended', { error: reasonOf(error) }));
+  let synced = false;
+  const update = () => routes.update([...nodes.objects.values()]);
+  const nodes = watchObjects<KubeNode, Node>({
+    client: new KubeClient(config.kubernetes),
+    path: '/api/v1/nodes',
+    prune: nodeOf,
+    // The first list comes as a whole; until then the routes are those of what was last known.
+    onEvent: () => synced && update(),
+    onSync() {
+      synced = true;
+      update();
+    },
+    onError: (error) => log.warn('the Nodes are not watched', { error }),
+  });
   return {
     stop() {
-      stopping.abort();
+      nodes.stop();
       clearInterval(collector);
       routes.close();
       server.close();

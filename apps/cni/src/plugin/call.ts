@@ -57,11 +57,11 @@ export function parseCall(data: Buffer): Call {
   const body = data.subarray(end === -1 ? data.indexOf(0) + 1 : end + 2).toString();
   const variables = Object.fromEntries(head.split('\0').map((line) => splitAt(line, line.indexOf('='))));
   const call: Call = {
-    command: variables['CNI_COMMAND'] ?? '',
-    containerId: variables['CNI_CONTAINERID'] ?? '',
-    netns: variables['CNI_NETNS'] ?? '',
-    ifname: variables['CNI_IFNAME'] ?? '',
-    args: variables['CNI_ARGS'] ?? '',
+    command: variables.CNI_COMMAND ?? '',
+    containerId: variables.CNI_CONTAINERID ?? '',
+    netns: variables.CNI_NETNS ?? '',
+    ifname: variables.CNI_IFNAME ?? '',
+    args: variables.CNI_ARGS ?? '',
     config: parseConfig(body),
   };
   checkVariables(call);

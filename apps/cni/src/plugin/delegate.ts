@@ -16,7 +16,7 @@ export async function delegate(
   const { code, stdout, stderr } = await run(join(plugins, config.type), [], {
     input: JSON.stringify(config),
     env: {
-      PATH: process.env['PATH'],
+      PATH: process.env.PATH,
       CNI_COMMAND: command,
       CNI_CONTAINERID: attachment.containerId,
       CNI_NETNS: attachment.netns,

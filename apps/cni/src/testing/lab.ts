@@ -25,7 +25,7 @@ export interface Programs {
 /** The front and the reference plugins, from the machine's shared cache. */
 export async function programs(): Promise<Programs> {
   const store = createArtifactStore({
-    cacheDir: process.env['RANCHER_CACHE'] ?? join(homedir(), '.cache/rancher'),
+    cacheDir: process.env.RANCHER_CACHE ?? join(homedir(), '.cache/rancher'),
   });
   const [front, plugins] = [
     { name: 'cni-front', version: '1.0.0' },
@@ -136,7 +136,7 @@ export class LabHost {
       address: this.node.address,
       podCidr,
       plugins: this.#lab.programs.plugins,
-      kubernetes: { server: 'https://127.0.0.1:9', caFile: '', certFile: '', keyFile: '' },
+      kubernetes: { server: 'https://127.0.0.1:9', caPath: '', certPath: '', keyPath: '' },
       healthPort: 10055,
       vxlanPort: 4789,
       firewall: 'nftables',
@@ -179,7 +179,7 @@ export class LabHost {
     return run('nsenter', [`--net=/run/netns/${this.namespace}`, ...front], {
       input: JSON.stringify({ cniVersion: '1.1.0', name: 'rancher', type: 'rancher', ...config }),
       env: {
-        PATH: process.env['PATH'],
+        PATH: process.env.PATH,
         RANCHER_CNI_SOCKET: this.socket,
         CNI_COMMAND: command,
         CNI_PATH: '/nonexistent',

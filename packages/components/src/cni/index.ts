@@ -56,7 +56,7 @@ function spec(ctx: ComponentContext): InstanceSpec {
       address: ctx.host.address,
       podCidr: ctx.environment.podCidr,
       plugins: artifactPath(plugins, '').slice(0, -1),
-      kubernetes: { server: apiServerUrl(ctx), caFile: caPath, certFile: certPath, keyFile: keyPath },
+      kubernetes: { server: apiServerUrl(ctx), caPath, certPath, keyPath },
       healthPort,
       vxlanPort: withDefaults(ctx.environment.options).vxlanPort,
       firewall: ctx.host.facts.nftables ? 'nftables' : 'iptables',

@@ -1,4 +1,4 @@
-import type { Node } from '../routes/desired.ts';
+import type { Node } from './desired.ts';
 
 /** The part of a Node that we read (Kubernetes API, core/v1). */
 export interface KubeNode {
