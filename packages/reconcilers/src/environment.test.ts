@@ -290,6 +290,27 @@ describe('desired states', () => {
   });
 });
 
+describe('an operation', () => {
+  it('is canceled by what a user wants since then', async () => {
+    const id = await lab.environment(1);
+    await lab.operation(id, 'environment.create', { kind: 'Environment', id, name: id });
+    await lab.prisma.environment.update({
+      where: { id },
+      data: { desiredState: 'removed', generation: 2, state: 'removing' },
+    });
+    await lab.settle(id);
+    const operation = await lab.prisma.operation.findFirstOrThrow({ where: { environmentId: id } });
+    expect(operation).toMatchObject({
+      state: 'canceled',
+      error: { code: 'superseded', message: 'The environment is to be removed' },
+      finishedAt: expect.any(Date),
+    });
+    expect((await lab.events(id)).join('\n')).toMatch(
+      /OperationFinished: environment.create .* was canceled/,
+    );
+  });
+});
+
 describe('the sweep', () => {
   it('finds what no job was made for', async () => {
     const id = await active(1);

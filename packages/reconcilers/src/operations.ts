@@ -62,7 +62,7 @@ export function advanceOperations(
     const next = advance(operation, world, status, now);
     if (next === null) continue;
     changed.push(next);
-    if (next.state === 'succeeded' || next.state === 'failed') events.push(finished(world, next, now));
+    if (next.state !== 'running') events.push(finished(world, next, now));
   }
   return { changed, events };
 }
@@ -72,6 +72,8 @@ function advance(operation: OperationRow, world: World, status: Status, now: Dat
   if (kind === undefined) return null;
   const at = now.toISOString();
   const late = now.getTime() - Date.parse(operation.createdAt) > kind.deadlineMs;
+  const superseded = supersededBy(operation, world);
+  const given = late || superseded !== null;
   let open = true;
   const steps = operation.steps.map((step): OperationStep => {
     if (step.state === 'succeeded' || !open) return step;
@@ -81,24 +83,38 @@ function advance(operation: OperationRow, world: World, status: Status, now: Dat
     open = false;
     return {
       ...step,
-      state: late ? 'failed' : 'running',
+      state: given ? 'failed' : 'running',
       startedAt,
-      finishedAt: late ? at : null,
+      finishedAt: given ? at : null,
       message: progress,
     };
   });
-  const state = open ? 'succeeded' : late ? 'failed' : 'running';
+  const state = open ? 'succeeded' : superseded !== null ? 'canceled' : late ? 'failed' : 'running';
   if (state === operation.state && JSON.stringify(steps) === JSON.stringify(operation.steps.map(ordered)))
     return null;
   const failed = steps.find((s) => s.state === 'failed');
-  const error =
-    failed === undefined
-      ? null
-      : {
-          code: 'deadline_exceeded',
-          message: `${failed.name} did not finish within ${inWords(kind.deadlineMs)}: ${failed.message}`,
-        };
+  const error = failed === undefined ? null : errorOf(failed, superseded, kind.deadlineMs);
   return { ...operation, state, steps, error } as const;
+}
+
+function errorOf(failed: OperationStep, superseded: string | null, deadlineMs: number) {
+  if (superseded !== null) return { code: 'superseded', message: superseded };
+  const message = `${failed.name} did not finish within ${inWords(deadlineMs)}: ${failed.message}`;
+  return { code: 'deadline_exceeded', message };
+}
+
+/** In words what a user wanted since then that forbids the operation, or null. */
+function supersededBy(operation: OperationRow, world: World): string | null {
+  const { desiredState } = world.environment;
+  const [about, verb] = operation.kind.split('.');
+  if (verb !== 'remove' && desiredState === 'removed') return 'The environment is to be removed';
+  if (about === 'environment') {
+    if (verb === 'deactivate')
+      return desiredState === 'active' ? 'The environment is to be active again' : null;
+    return verb !== 'remove' && desiredState === 'inactive' ? 'The environment is to be inactive' : null;
+  }
+  const host = world.hosts.find((h) => h.id === operation.target.id);
+  return verb !== 'remove' && host?.desiredState === 'removed' ? `${host.name} is to be removed` : null;
 }
 
 /** Keys in our order: Postgres gives them in its own. */
@@ -193,17 +209,18 @@ function removalStep(step: string, world: World, hostIds: readonly string[], sta
 
 function finished(world: World, operation: OperationRow & { error: object | null }, now: Date): EventInput {
   const ok = operation.state === 'succeeded';
+  const canceled = operation.state === 'canceled';
   const durationMs = now.getTime() - Date.parse(operation.createdAt);
   const error = operation.error as { message: string } | null;
   const target = `${operation.target.kind.toLowerCase()} ${operation.target.name}`;
   return {
     environmentId: world.environment.id,
     regarding: { kind: 'Operation', id: operation.id, name: operation.kind },
-    type: ok ? 'Normal' : 'Warning',
+    type: ok || canceled ? 'Normal' : 'Warning',
     reason: 'OperationFinished',
     message: ok
       ? `${operation.kind} of ${target} took ${inWords(durationMs)}`
-      : `${operation.kind} of ${target} failed: ${error?.message}`,
+      : `${operation.kind} of ${target} ${canceled ? 'was canceled' : 'failed'}: ${error?.message}`,
     data: { durationMs, state: operation.state },
   };
 }

@@ -138,7 +138,7 @@ export async function writeStatus(
       WHERE x."environmentId" = e."id" AND ${status.state} = 'removed'
     ), operations AS (
       UPDATE "Operation" o SET "state" = r."state", "steps" = r."steps", "error" = r."error", "updatedAt" = now(),
-        "finishedAt" = CASE WHEN r."state" IN ('succeeded', 'failed') THEN now() END
+        "finishedAt" = CASE WHEN r."state" IN ('succeeded', 'failed', 'canceled') THEN now() END
       FROM environment, jsonb_to_recordset(${JSON.stringify(operations)}::jsonb)
         AS r("id" text, "state" text, "steps" jsonb, "error" jsonb)
       WHERE o."id" = r."id"
