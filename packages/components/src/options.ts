@@ -1,3 +1,4 @@
+import { type PlaneMode, planeModes } from '@rancher/domain';
 import { type Static, Type } from 'typebox';
 
 const strict = { additionalProperties: false } as const;
@@ -5,6 +6,14 @@ const strict = { additionalProperties: false } as const;
 /** What a user may set of the system stack. Everything has a default; unknown fields are refused. */
 export const environmentOptionsSchema = Type.Object(
   {
+    planes: Type.Optional(
+      Type.Unsafe<PlaneMode>({
+        type: 'string',
+        enum: [...planeModes],
+        description:
+          'overlapping (default): host labels etcd=true and orchestration=true are followed where they can be. isolated: nothing of a plane runs on a host without its label, and pods only where compute=true.',
+      }),
+    ),
     maxPodsPerHost: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 1000, description: 'Pods that one host may run. Default 110.' }),
     ),

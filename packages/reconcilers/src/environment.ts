@@ -76,7 +76,11 @@ export function plan(
   const { environment } = world;
   const input: Omit<PlannerInput, 'specHash'> = {
     now,
-    environment: { ...environment, bootstrapped: environment.activeAt !== null },
+    environment: {
+      ...environment,
+      bootstrapped: environment.activeAt !== null,
+      planes: environment.options.planes ?? 'overlapping',
+    },
     services: plannerServices(world.services),
     hosts: plannerHosts(world.hosts),
     parent: world.plan,

@@ -17,5 +17,5 @@ export { isWiping } from './removal.ts';
 export { runtimeLabel } from './simulated.ts';
 export { SpecCache } from './specs.ts';
 export { sweep } from './sweep.ts';
-export { ensureSystemStack } from './system-stack.ts';
+export { ensureSystemStack, systemStackName } from './system-stack.ts';
 export type { OperationStep } from './world.ts';

@@ -17,6 +17,8 @@ export interface PreviewChange {
   desiredState?: EnvironmentDesiredState;
   options?: object;
   kubernetesVersion?: string;
+  /** A service by its id, with the labels that it would have. */
+  service?: { id: string; labels: Record<string, string> };
 }
 
 /**
@@ -68,7 +70,10 @@ function changed(world: World, change: PreviewChange): World {
     options: (change.options as EnvironmentOptions | undefined) ?? world.environment.options,
     kubernetesVersion: change.kubernetesVersion ?? world.environment.kubernetesVersion,
   };
-  return { ...world, environment, hosts: [...kept, ...added] };
+  const services = world.services.map((s) =>
+    s.id === change.service?.id ? { ...s, labels: change.service.labels } : s,
+  );
+  return { ...world, environment, services, hosts: [...kept, ...added] };
 }
 
 /** Stand in for a host that is not there: the preview shows what would run, not how. */

@@ -1,6 +1,6 @@
 import { components } from '@rancher/components';
 import type { Queryable } from '@rancher/db';
-import { derivedId } from '@rancher/domain';
+import { derivedId, parseScheduling, stackLabels } from '@rancher/domain';
 import type { PlannerService } from '@rancher/planner';
 
 export const systemStackName = 'kubernetes';
@@ -40,12 +40,17 @@ export async function ensureSystemStack(
 
 /** The rows as the planner takes them; what has no component any more is not a service. */
 export function plannerServices(
-  rows: readonly { id: string; name: string; scale: number | null }[],
+  rows: readonly { id: string; name: string; scale: number | null; labels?: Record<string, string> }[],
 ): PlannerService[] {
   return components.flatMap((component) => {
     const row = rows.find((r) => r.name === component.name);
     if (row === undefined) return [];
     const { name, placement, after } = component;
-    return [{ id: row.id, name, placement, after, scale: row.scale }];
+    const own = { stack: systemStackName, service: name };
+    const { global, rules } = parseScheduling(row.labels ?? {}, own);
+    const scale = global === true ? null : row.scale;
+    return [
+      { id: row.id, name, placement, after, scale, rules, labels: { ...row.labels, ...stackLabels(own) } },
+    ];
   });
 }

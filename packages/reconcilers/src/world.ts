@@ -79,6 +79,7 @@ export interface ServiceRow {
   name: string;
   version: string;
   scale: number | null;
+  labels: Record<string, string>;
   health: ServiceHealth;
 }
 

@@ -24,6 +24,7 @@ export function patchOf(schema: TSchema): TUnsafe<Record<string, unknown>> {
 
 interface JsonSchema {
   type?: string;
+  enum?: unknown[];
   properties?: Record<string, JsonSchema>;
   [keyword: string]: unknown;
 }
@@ -38,5 +39,6 @@ function withNull({ $id: _id, ...schema }: JsonSchema, root: boolean): JsonSchem
           ),
         };
   const type = root ? {} : { type: [schema.type, 'null'] as unknown as string };
-  return { ...schema, ...properties, ...type };
+  const values = root || schema.enum === undefined ? {} : { enum: [...schema.enum, null] };
+  return { ...schema, ...properties, ...type, ...values };
 }

@@ -295,6 +295,10 @@ export type EnvironmentList = {
 
 export type EnvironmentOptions = {
     /**
+     * overlapping (default): host labels etcd=true and orchestration=true are followed where they can be. isolated: nothing of a plane runs on a host without its label, and pods only where compute=true.
+     */
+    planes?: 'overlapping' | 'isolated';
+    /**
      * Pods that one host may run. Default 110.
      */
     maxPodsPerHost?: number;
@@ -326,6 +330,10 @@ export type EnvironmentOptions = {
 };
 
 export type EnvironmentOptionsPatch = {
+    /**
+     * overlapping (default): host labels etcd=true and orchestration=true are followed where they can be. isolated: nothing of a plane runs on a host without its label, and pods only where compute=true.
+     */
+    planes?: 'overlapping' | 'isolated' | null;
     /**
      * Pods that one host may run. Default 110.
      */
@@ -667,6 +675,9 @@ export type Service = {
     name: string;
     environmentId: string;
     stackId: string;
+    labels: {
+        [key: string]: string;
+    };
     createdAt: string;
     updatedAt: string;
     spec: {
@@ -684,6 +695,18 @@ export type Service = {
 export type ServiceList = {
     items: Array<Service>;
     nextPageToken?: string;
+};
+
+/**
+ * JSON merge patch (RFC 7396)
+ */
+export type ServicePatch = {
+    /**
+     * Where the service may run, in the terms of Rancher 1.x (`io.rancher.scheduler.global`, `io.rancher.scheduler.affinity:…`), and other labels that rules of services can name. null takes one away.
+     */
+    labels?: {
+        [key: string]: string | null;
+    };
 };
 
 export type Stack = {
@@ -2397,6 +2420,80 @@ export type GetServiceResponses = {
 };
 
 export type GetServiceResponse = GetServiceResponses[keyof GetServiceResponses];
+
+export type UpdateServiceData = {
+    body: ServicePatch;
+    headers?: {
+        /**
+         * The ETag that was read; `*` for whatever is there. Required on PATCH.
+         */
+        'if-match'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: {
+        /**
+         * Change nothing; answer with the plan that would be made.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/services/{id}';
+};
+
+export type UpdateServiceErrors = {
+    /**
+     * Codes: invalid_request, unknown_field, invalid_value
+     */
+    400: Problem;
+    /**
+     * Codes: unauthenticated
+     */
+    401: Problem;
+    /**
+     * Codes: forbidden
+     */
+    403: Problem;
+    /**
+     * Codes: not_found
+     */
+    404: Problem;
+    /**
+     * Codes: conflict
+     */
+    409: Problem;
+    /**
+     * Codes: stale_etag
+     */
+    412: Problem;
+    /**
+     * Codes: precondition_required
+     */
+    428: Problem;
+    /**
+     * Codes: rate_limited
+     */
+    429: Problem;
+    /**
+     * Codes: internal
+     */
+    500: Problem;
+    /**
+     * Codes: unavailable
+     */
+    503: Problem;
+};
+
+export type UpdateServiceError = UpdateServiceErrors[keyof UpdateServiceErrors];
+
+export type UpdateServiceResponses = {
+    /**
+     * Changed; or with `dryRun` the plan
+     */
+    200: Service | DryRunResult;
+};
+
+export type UpdateServiceResponse = UpdateServiceResponses[keyof UpdateServiceResponses];
 
 export type ListInstancesData = {
     body?: never;

@@ -2,6 +2,7 @@ import { serviceHealths } from '@rancher/domain';
 import { Type } from 'typebox';
 import type { App, Context } from '../../../context.ts';
 import { readable } from '../../../http/readable.ts';
+import { patchService } from './patch.ts';
 import { serviceList, serviceSchema, serviceView } from './schema.ts';
 
 export function services(app: App, context: Context): void {
@@ -19,4 +20,5 @@ export function services(app: App, context: Context): void {
     get: ({ prisma }, id) => prisma.service.findUnique({ where: { id } }),
     view: serviceView,
   });
+  patchService(app, context);
 }
