@@ -28,3 +28,13 @@ export function hostsOf(client: Client, environmentId: string): Promise<Host[]> 
     listEnvironmentHosts({ client: client.api, path: { id: environmentId }, query }),
   );
 }
+
+/** A host of an environment, by name or id. @throws Failure naming those that exist */
+export async function findHost(client: Client, environmentName: string, name: string): Promise<Host> {
+  const environment = await findEnvironment(client, environmentName);
+  const hosts = await hostsOf(client, environment.id);
+  const host = hosts.find((h) => h.name === name || h.id === name);
+  if (host !== undefined) return host;
+  const names = hosts.map((h) => h.name).join(', ') || 'none';
+  throw new Failure(`no host "${name}" in environment ${environment.name}; there: ${names}`);
+}

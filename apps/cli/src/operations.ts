@@ -50,7 +50,9 @@ export async function waitForOperation(client: Client, id: string, options: Wait
 
 async function describeWait(client: Client, operation: Operation): Promise<string> {
   const step = operation.status.steps.find((s) => s.state === 'running' || s.state === 'pending');
-  if (operation.environmentId === null) return step?.message ?? step?.name ?? operation.status.state;
+  // Of a host, the operation itself knows best what it waits for.
+  if (operation.environmentId === null || (operation.target.kind === 'Host' && step?.message != null))
+    return step?.message ?? step?.name ?? operation.status.state;
   try {
     const environment = await client.call(
       getEnvironment({ client: client.api, path: { id: operation.environmentId } }),

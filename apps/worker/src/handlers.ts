@@ -1,5 +1,12 @@
 import type { Handlers, WorkersOptions } from '@rancher/queue';
-import { type Context, checkEnvironment, prune, reconcileEnvironment, sweep } from '@rancher/reconcilers';
+import {
+  advanceHostOperation,
+  type Context,
+  checkEnvironment,
+  prune,
+  reconcileEnvironment,
+  sweep,
+} from '@rancher/reconcilers';
 import type { Metrics } from '@rancher/telemetry';
 import type { ApiWatch } from './watch-api.ts';
 
@@ -16,6 +23,8 @@ export function createHandlers(
     handlers: {
       'reconcile-environment': ({ environmentId }) => reconcileEnvironment(context, environmentId),
       'check-environment': ({ environmentId }, signal) => checkEnvironment(context, environmentId, signal),
+      'advance-host-operation': ({ operationId }, signal) =>
+        advanceHostOperation(context, operationId, signal),
       sweep: async () => sweep(context, await api.hearsSince()),
       prune: () => prune(context.prisma),
     },

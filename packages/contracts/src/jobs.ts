@@ -17,6 +17,12 @@ export const jobs = {
     deduplicate: (d: { environmentId: string }) => d.environmentId,
     everyMs: null,
   },
+  /** One round of what was asked of a host and is done in its cluster: cordon, drain, the end of its Node. */
+  'advance-host-operation': {
+    schema: Type.Object({ operationId: Type.String() }, { additionalProperties: false }),
+    deduplicate: (d: { operationId: string }) => d.operationId,
+    everyMs: null,
+  },
   /** Hosts whose agent is silent; environments whose generation is not observed or whose next look is due. */
   sweep: {
     schema: Type.Object({}, { additionalProperties: false }),

@@ -21,7 +21,6 @@ export const eventReasons = [
   'HostCordoned',
   'HostUncordoned',
   'HostDrained',
-  'HostEvacuated',
   'PodEvictionBlocked',
   'PlanMade',
   'InstanceCreated',

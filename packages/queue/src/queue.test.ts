@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type JobName, jobs } from '@rancher/contracts';
 import { startPostgres, startRedis, type TestServer, until } from '@rancher/testing';
 import { Redis } from 'ioredis';
 import pg from 'pg';
@@ -15,6 +16,12 @@ import {
   type Workers,
 } from './index.ts';
 import { openQueues } from './queue.ts';
+
+/** Handlers that do nothing, for every job of the catalogue. */
+function idleHandlers(): Handlers {
+  const idle = async (): Promise<void> => {};
+  return Object.fromEntries(Object.keys(jobs).map((name) => [name, idle])) as Record<JobName, typeof idle>;
+}
 
 interface Kind {
   kind: string;
@@ -73,14 +80,7 @@ describe.each(kinds)('queues on $kind', ({ start, connection, forget }) => {
   afterAll(() => server.stop());
 
   async function work(handlers: Partial<Handlers>, concurrency = 4): Promise<Workers> {
-    const idle = async (): Promise<void> => {};
-    const all = {
-      'reconcile-environment': idle,
-      'check-environment': idle,
-      sweep: idle,
-      prune: idle,
-      ...handlers,
-    };
+    const all = { ...idleHandlers(), ...handlers };
     const workers = await startWorkers(connection(server.url), all, {
       concurrency,
       onError: (error, job) => errors.push({ message: error.message, job: job?.name }),
@@ -145,7 +145,8 @@ describe.each(kinds)('queues on $kind', ({ start, connection, forget }) => {
     const started = startWorkers(connection(server.url), { sweep: async () => {} } as never, {
       concurrency: 1,
     });
-    await expect(started).rejects.toThrow('no handler for: reconcile-environment, check-environment, prune');
+    const lacking = Object.keys(jobs).filter((name) => name !== 'sweep');
+    await expect(started).rejects.toThrow(`no handler for: ${lacking.join(', ')}`);
   });
 
   it('adds nothing while one of the same id waits', async () => {
@@ -313,11 +314,11 @@ describe.each(kinds)('queues on $kind', ({ start, connection, forget }) => {
 
   it('runs a job again whose worker was killed', async () => {
     const code = `
+      import { jobs } from '@rancher/contracts';
       import { startWorkers } from '@rancher/queue';
       const hang = async () => { console.log('running'); await new Promise(() => {}); };
-      const idle = async () => {};
-      await startWorkers(JSON.parse(process.argv[1]),
-        { 'reconcile-environment': hang, 'check-environment': idle, sweep: idle, prune: idle }, { concurrency: 1 });`;
+      const idle = Object.fromEntries(Object.keys(jobs).map((name) => [name, async () => {}]));
+      await startWorkers(JSON.parse(process.argv[1]), { ...idle, 'reconcile-environment': hang }, { concurrency: 1 });`;
     const args = ['--input-type=module', '-e', code, JSON.stringify(connection(server.url))];
     const child = spawn(process.execPath, args, {
       cwd: import.meta.dirname,
@@ -362,14 +363,7 @@ describe.each(kinds)('queues on $kind', ({ start, connection, forget }) => {
 
   it('does not start when the server cannot be reached', async () => {
     const nowhere = connection(server.url.replace(/:\d+(\/|$)/, ':1$1'));
-    const idle = async (): Promise<void> => {};
-    const handlers: Handlers = {
-      'reconcile-environment': idle,
-      'check-environment': idle,
-      sweep: idle,
-      prune: idle,
-    };
-    await expect(startWorkers(nowhere, handlers, { concurrency: 1 })).rejects.toThrow(/ECONNREFUSED/);
+    await expect(startWorkers(nowhere, idleHandlers(), { concurrency: 1 })).rejects.toThrow(/ECONNREFUSED/);
     const lost = createQueue(nowhere);
     await expect(lost.enqueue('sweep', {})).rejects.toThrow();
     await lost.close();

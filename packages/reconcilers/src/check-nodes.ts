@@ -1,6 +1,7 @@
 import { type ConditionInput, type EventInput, findCondition, setCondition } from '@rancher/domain';
 import type { Node } from './cluster.ts';
 import type { Context } from './context.ts';
+import { setUnschedulable } from './host-actions/advance.ts';
 import { changeHost, conditionsOf } from './host-row.ts';
 import { type HostRow, json, type World } from './world.ts';
 
@@ -11,7 +12,12 @@ export function nodeConditions(world: World, nodes: readonly Node[]): { expected
   const missing = hosts
     .map(
       (h) =>
-        byName.get(h.name) ?? { name: h.name, ready: false, message: 'it has not joined the cluster yet' },
+        byName.get(h.name) ?? {
+          name: h.name,
+          ready: false,
+          unschedulable: false,
+          message: 'it has not joined the cluster yet',
+        },
     )
     .filter((n) => !n.ready)
     .sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -56,8 +62,25 @@ export async function recordNodes(
     // One that joins is not ready at first: that is no news.
     if (node.ready || before?.status === 'True') events.push(turned(world, host, node));
   }
+  await keepCordons(context, world, byName);
   await deleteLeftNodes(context, world, nodes);
   return events;
+}
+
+/** A Node is cordoned as its host is to be, also one that registers anew; where nothing is said of it, users are free. */
+async function keepCordons(context: Context, world: World, nodes: ReadonlyMap<string, Node>): Promise<void> {
+  for (const host of kubeletHosts(world)) {
+    const node = nodes.get(host.name);
+    if (node === undefined || host.unschedulable === null) continue;
+    if (node.unschedulable !== host.unschedulable)
+      await setUnschedulable(context, world.environment.id, host.name, host.unschedulable).catch((error) =>
+        context.logger.warn({ err: error, host: host.id }, 'node not cordoned as its host is to be'),
+      );
+    else if (!host.unschedulable)
+      await changeHost(context.prisma, host.id, (row) =>
+        row.unschedulable === false ? { unschedulable: null } : null,
+      );
+  }
 }
 
 function turned(world: World, host: HostRow, node: Node): EventInput {

@@ -7,6 +7,11 @@ export interface Cluster {
   /** Throws in words why the API server does not answer `/readyz` with 200. */
   readyz(environmentId: string): Promise<void>;
   nodes(environmentId: string): Promise<Node[]>;
+  /**
+   * One request to the Kubernetes API, with its parsed answer. `body` is JSON, or a merge patch (RFC 7396) with PATCH.
+   * @throws Refused for any answer but 2xx
+   */
+  kube(environmentId: string, method: string, path: string, body?: object): Promise<unknown>;
   deleteNode(environmentId: string, name: string): Promise<void>;
   /** Server-side apply, as field manager `rancher`; conflicts are ours to win. */
   apply(environmentId: string, object: KubernetesObject): Promise<void>;
@@ -17,6 +22,8 @@ export interface Cluster {
 export interface Node {
   name: string;
   ready: boolean;
+  /** Cordoned, by us or by a user. */
+  unschedulable: boolean;
   /** Why it is not ready, in kubelet's words. */
   message: string;
 }
@@ -29,6 +36,7 @@ export interface EtcdView {
 interface NodeList {
   items: {
     metadata: { name: string };
+    spec?: { unschedulable?: boolean };
     status?: { conditions?: { type: string; status: string; message?: string }[] };
   }[];
 }
@@ -59,8 +67,15 @@ export function createCluster(options: { apiUrl: string; key: () => string; ca?:
       return list.items.map((item) => {
         const condition = item.status?.conditions?.find((c) => c.type === 'Ready');
         const message = condition?.message ?? 'kubelet has not reported yet';
-        return { name: item.metadata.name, ready: condition?.status === 'True', message };
+        const unschedulable = item.spec?.unschedulable === true;
+        return { name: item.metadata.name, ready: condition?.status === 'True', unschedulable, message };
       });
+    },
+    async kube(environmentId, method, path, body) {
+      const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+      const sent = body === undefined ? undefined : { type, text: JSON.stringify(body) };
+      const text = await call(method, kube(environmentId, path), sent);
+      return text === '' ? undefined : JSON.parse(text);
     },
     async deleteNode(environmentId, name) {
       await call('DELETE', kube(environmentId, `/api/v1/nodes/${encodeURIComponent(name)}`));
@@ -101,6 +116,19 @@ export class ApiGone extends Error {
   }
 }
 
+/** An answer that is not 2xx. */
+export class Refused extends Error {
+  readonly status: number;
+  /** As it came: a problem, a Kubernetes Status, or a plain text. */
+  readonly body: string;
+  constructor(status: number, body: string) {
+    super(`${status}: ${reasonIn(body)}`);
+    this.name = 'Refused';
+    this.status = status;
+    this.body = body;
+  }
+}
+
 /**
  * Sends one request; throws for any answer but 2xx, with the status and what the server says of it; {@link ApiGone} when
  * nobody answers at all.
@@ -133,7 +161,7 @@ function send(
       answer.on('end', () => {
         const status = answer.statusCode ?? 0;
         if (status >= 200 && status < 300) resolve(text);
-        else reject(new Error(`${status}: ${reasonIn(text)}`));
+        else reject(new Refused(status, text));
       });
     });
     outgoing.on('error', (error) =>

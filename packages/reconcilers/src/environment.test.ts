@@ -3,6 +3,7 @@ import type { Condition } from '@rancher/domain';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkEnvironment } from './check.ts';
 import { reconcileEnvironment } from './environment.ts';
+import { round } from './host-actions/advance.ts';
 import { recordSilence } from './hosts.ts';
 import { Lab } from './lab.ts';
 import { runtimeLabel } from './simulated.ts';
@@ -221,7 +222,10 @@ describe('a host', () => {
       where: { id: second!.id },
       data: { desiredState: 'removed', state: 'removing' },
     });
-    await lab.operation(id, 'host.remove', { kind: 'Host', id: second!.id, name: second!.name });
+    const at = new Date().toISOString();
+    const details = { cordonedAt: at, drainedAt: at, skipped: 'removed by force' };
+    const target = { kind: 'Host', id: second!.id, name: second!.name };
+    const removal = await lab.operation(id, 'host.remove', target, { details });
     await lab.settle(id);
     expect(second!.running.size).toBe(0);
     await lab.prisma.host.update({ where: { id: second!.id }, data: { connectedTo: null } });
@@ -230,10 +234,13 @@ describe('a host', () => {
       state: 'removed',
       removedAt: expect.any(Date),
     });
-    const operation = await lab.prisma.operation.findFirstOrThrow({
-      where: { environmentId: id, kind: 'host.remove' },
-    });
-    expect(operation.state).toBe('succeeded');
+    const state = async () =>
+      (await lab.prisma.operation.findUniqueOrThrow({ where: { id: removal } })).state;
+    expect(await state()).toBe('running');
+    expect(await round(lab.context, removal)).toBe(true);
+    await lab.settle(id);
+    expect(await state()).toBe('succeeded');
+    expect(lab.kube.nodes.has(second!.name)).toBe(false);
     expect(await lab.row(id)).toMatchObject({ state: 'active', health: 'healthy' });
   });
 });

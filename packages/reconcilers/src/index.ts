@@ -2,6 +2,8 @@ export { checkEnvironment } from './check.ts';
 export { type Cluster, createCluster } from './cluster.ts';
 export type { Context, Log } from './context.ts';
 export { reconcileEnvironment } from './environment.ts';
+export { advanceHostOperation } from './host-actions/advance.ts';
+export type { DrainDetails, DrainOptions } from './host-actions/drain-options.ts';
 export {
   recordContact,
   recordDisconnect,

@@ -141,12 +141,16 @@ export class Lab {
   async operation(
     environmentId: string,
     kind: Parameters<typeof operationSteps>[0],
-    target: { kind: string; id: string; name: string },
-  ): Promise<void> {
+    { id: targetId, kind: targetKind, name }: { kind: string; id: string; name: string },
+    more: { options?: object; details?: object } = {},
+  ): Promise<string> {
+    const id = newId('operation');
     const steps = json(operationSteps(kind));
+    const target = { kind: targetKind, id: targetId, name };
     await this.prisma.operation.create({
-      data: { id: newId('operation'), environmentId, kind, target, steps, createdBy: 'key_test' },
+      data: { id, environmentId, kind, target, steps, createdBy: 'key_test', ...more },
     });
+    return id;
   }
 
   agentsOf(environmentId: string): Promise<Agent[]> {

@@ -1,5 +1,7 @@
 import { type Condition, type EventInput, findCondition } from '@rancher/domain';
 import { inWords } from '@rancher/planner';
+import type { DrainDetails } from './host-actions/drain-options.ts';
+import { actionStep, actionSteps, drainDeadlineMs, type Progress } from './host-actions/progress.ts';
 import { isWiping } from './removal.ts';
 import type { Status } from './status.ts';
 import { ms, type OperationRow, type OperationStep, type World } from './world.ts';
@@ -10,13 +12,20 @@ export type OperationKind =
   | 'environment.deactivate'
   | 'environment.remove'
   | 'host.create'
+  | 'host.cordon'
+  | 'host.uncordon'
+  | 'host.drain'
+  | 'host.evacuate'
   | 'host.powerOff'
   | 'host.powerOn'
   | 'host.remove';
 
 interface Kind {
   steps: readonly string[];
-  /** How long it may take before it is called failed (ms). What it is about goes on being worked at. */
+  /**
+   * How long it may take before it is called failed (ms), beside what it gives pods to leave. What it is about goes on
+   * being worked at.
+   */
   deadlineMs: number;
 }
 
@@ -31,9 +40,16 @@ const kinds: Record<OperationKind, Kind> = {
   'environment.deactivate': { steps: ['deactivate'], deadlineMs: minutes },
   'environment.remove': { steps: ['stop-instances', 'wipe-hosts', 'remove'], deadlineMs: 10 * minutes },
   'host.create': { steps: ['register', 'system-stack', 'node'], deadlineMs: 30 * minutes },
+  'host.cordon': { steps: ['cordon'], deadlineMs: 10 * minutes },
+  'host.uncordon': { steps: ['uncordon'], deadlineMs: 10 * minutes },
+  'host.drain': { steps: ['cordon', 'evict-pods'], deadlineMs: minutes },
+  'host.evacuate': { steps: ['cordon', 'evict-pods', 'move-instances'], deadlineMs: 30 * minutes },
   'host.powerOff': { steps: ['power-off'], deadlineMs: 2 * minutes },
   'host.powerOn': { steps: ['power-on', 'connect'], deadlineMs: 10 * minutes },
-  'host.remove': { steps: ['stop-instances', 'wipe-host', 'remove'], deadlineMs: 10 * minutes },
+  'host.remove': {
+    steps: ['cordon', 'evict-pods', 'leave-etcd', 'stop-instances', 'wipe-host', 'remove-node', 'remove'],
+    deadlineMs: 30 * minutes,
+  },
 };
 
 /** The steps of a new operation, none begun: what `Operation.steps` starts as. */
@@ -46,9 +62,6 @@ export function operationSteps(kind: OperationKind): OperationStep[] {
     message: null,
   }));
 }
-
-/** How far a step is: done, or in words what it waits for. */
-type Progress = true | string;
 
 /** Operations under way, moved as far as the world has come. Only those that changed are given. */
 export function advanceOperations(
@@ -71,9 +84,11 @@ function advance(operation: OperationRow, world: World, status: Status, now: Dat
   const kind = kinds[operation.kind as OperationKind];
   if (kind === undefined) return null;
   const at = now.toISOString();
-  const late = now.getTime() - Date.parse(operation.createdAt) > kind.deadlineMs;
+  const deadlineMs = kind.deadlineMs + drainDeadlineMs(operation);
+  const late = now.getTime() - Date.parse(operation.createdAt) > deadlineMs;
   const superseded = supersededBy(operation, world);
-  const given = late || superseded !== null;
+  const failure = (operation.details as DrainDetails).error;
+  const given = late || superseded !== null || failure !== undefined;
   let open = true;
   const steps = operation.steps.map((step): OperationStep => {
     if (step.state === 'succeeded' || !open) return step;
@@ -86,14 +101,14 @@ function advance(operation: OperationRow, world: World, status: Status, now: Dat
       state: given ? 'failed' : 'running',
       startedAt,
       finishedAt: given ? at : null,
-      message: progress,
+      message: failure?.message ?? progress,
     };
   });
-  const state = open ? 'succeeded' : superseded !== null ? 'canceled' : late ? 'failed' : 'running';
+  const state = open ? 'succeeded' : superseded !== null ? 'canceled' : given ? 'failed' : 'running';
   if (state === operation.state && JSON.stringify(steps) === JSON.stringify(operation.steps.map(ordered)))
     return null;
   const failed = steps.find((s) => s.state === 'failed');
-  const error = failed === undefined ? null : errorOf(failed, superseded, kind.deadlineMs);
+  const error = failed === undefined ? null : (failure ?? errorOf(failed, superseded, deadlineMs));
   return { ...operation, state, steps, error } as const;
 }
 
@@ -141,8 +156,15 @@ function progressOf(operation: OperationRow, step: string, world: World, status:
     case 'host.powerOff':
     case 'host.powerOn':
       return powerStep(step, world, operation);
+    case 'host.cordon':
+    case 'host.uncordon':
+    case 'host.drain':
+    case 'host.evacuate':
+      return actionStep(step, world, operation);
     case 'host.remove':
-      return removalStep(step, world, [operation.target.id], status);
+      return actionSteps.has(step)
+        ? actionStep(step, world, operation)
+        : removalStep(step, world, [operation.target.id], status);
   }
 }
 

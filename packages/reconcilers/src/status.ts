@@ -141,7 +141,7 @@ export async function writeStatus(
         "finishedAt" = CASE WHEN r."state" IN ('succeeded', 'failed', 'canceled') THEN now() END
       FROM environment, jsonb_to_recordset(${JSON.stringify(operations)}::jsonb)
         AS r("id" text, "state" text, "steps" jsonb, "error" jsonb)
-      WHERE o."id" = r."id"
+      WHERE o."id" = r."id" AND o."state" IN ('pending', 'running')
     )
     SELECT e."id", pg_notify(${channels.change}, ${JSON.stringify({ resource: 'environments', id: environment.id })})::text
     FROM environment e`;

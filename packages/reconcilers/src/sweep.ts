@@ -1,5 +1,6 @@
 import { jobs } from '@rancher/contracts';
 import type { Context } from './context.ts';
+import { hostOperationsUnderWay } from './host-actions/advance.ts';
 import { recordSilence } from './hosts.ts';
 import { runtimeLabel } from './simulated.ts';
 
@@ -15,6 +16,8 @@ export async function sweep(context: Context, heardSince: Date): Promise<void> {
   for (const environmentId of touched)
     await context.queue.enqueue('reconcile-environment', { environmentId });
   const checksAll = isCheckRound(now);
+  for (const operationId of await hostOperationsUnderWay(context))
+    await context.queue.enqueue('advance-host-operation', { operationId });
   for (const { id: environmentId, isChecked, isActive } of environments) {
     if (isChecked && (checksAll || !isActive))
       await context.queue.enqueue('check-environment', { environmentId });

@@ -185,7 +185,10 @@ class Cluster implements TestKubernetes {
 
   #send(method: string, path: string, body?: unknown): Promise<{ status: number; text: string }> {
     return new Promise((resolve, reject) => {
+      const sent = body === undefined ? '' : JSON.stringify(body);
       const headers = {
+        // Node gives the body of a DELETE no length by itself.
+        'content-length': Buffer.byteLength(sent),
         'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
       };
       const request = https.request(new URL(path, this.server), { method, agent: this.#agent, headers });
@@ -199,7 +202,7 @@ class Cluster implements TestKubernetes {
         response.once('error', reject);
         response.once('end', () => resolve({ status: response.statusCode ?? 0, text }));
       });
-      request.end(body === undefined ? undefined : JSON.stringify(body));
+      request.end(sent);
     });
   }
 

@@ -1,4 +1,5 @@
 import { type Host, type Operation, type Prisma, recordEvents } from '@rancher/db';
+import type { DrainDetails } from '@rancher/reconcilers';
 import type { KeyPrincipal } from '../auth/principal.ts';
 import type { Context } from '../context.ts';
 import { createOperation, type OperationKind } from './operations.ts';
@@ -10,6 +11,8 @@ export interface HostWish {
   data?: Prisma.HostUpdateInput;
   /** What the user chose, kept with the operation. */
   options?: object;
+  /** What is known of it from the beginning. */
+  details?: DrainDetails;
 }
 
 /**
@@ -20,7 +23,7 @@ export async function askOfHost(
   context: Context,
   by: KeyPrincipal,
   host: Host & { environmentId: string },
-  { kind, data = {}, options = {} }: HostWish,
+  { kind, data = {}, ...kept }: HostWish,
 ): Promise<Operation> {
   const { environmentId } = host;
   const target = { kind: 'Host', id: host.id, name: host.name } as const;
@@ -50,8 +53,12 @@ export async function askOfHost(
         message: `${kind} of ${host.name}, asked for by key ${by.name}`,
       },
     ]);
-    return createOperation(tx, by, kind, environmentId, target, options);
+    return createOperation(tx, by, kind, environmentId, target, kept);
   });
   await wake(context, environmentId, host.machineId === null ? [] : [host.machineId]);
+  // What is to be done in the cluster; the sweep finds it too.
+  await context.queue
+    .enqueue('advance-host-operation', { operationId: operation.id })
+    .catch((err: unknown) => context.logger.warn({ err, operationId: operation.id }, 'wake-up lost'));
   return operation;
 }

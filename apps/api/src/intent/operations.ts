@@ -13,7 +13,7 @@ export function createOperation(
   kind: OperationKind,
   environmentId: string,
   target: { kind: 'Environment' | 'Host'; id: string; name: string },
-  options: object = {},
+  { options = {}, details = {} }: { options?: object; details?: object } = {},
 ): Promise<Operation> {
   const data: Prisma.OperationCreateInput = {
     id: newId('operation'),
@@ -22,6 +22,7 @@ export function createOperation(
     target,
     steps: operationSteps(kind) as unknown as Prisma.InputJsonValue,
     options,
+    details,
     createdBy: by.id,
   };
   return tx.operation.create({ data });

@@ -1,27 +1,32 @@
-import {
-  createHost,
-  deleteHost,
-  getHost,
-  type Host,
-  listHosts,
-  type Operation,
-  powerOffHost,
-  powerOnHost,
-} from '@rancher/api-client';
+import { createHost, deleteHost, getHost, listHosts, type Operation } from '@rancher/api-client';
 import { type Command, Option } from 'commander';
-import type { Client } from '../client.ts';
 import type { Context } from '../context.ts';
-import { findEnvironment, hostsOf } from '../environments.ts';
-import { Failure, Misuse } from '../errors.ts';
+import { findEnvironment, findHost, hostsOf } from '../environments.ts';
+import { Misuse } from '../errors.ts';
 import { environmentOption, jsonOption, timeoutOption, waitOption } from '../options.ts';
 import { age, table } from '../output.ts';
 import type { OpenContext } from '../program.ts';
 import { wait } from './environment.ts';
+import {
+  type DrainFlags,
+  deadlineOption,
+  drainBody,
+  gracePeriodOption,
+  registerHostActions,
+} from './host-actions.ts';
 
 interface AddOptions {
   local?: boolean;
   environment: string;
   name?: string;
+  wait: boolean;
+  timeout: number;
+  json: boolean;
+}
+
+interface RemoveOptions extends DrainFlags {
+  environment: string;
+  force: boolean;
   wait: boolean;
   timeout: number;
   json: boolean;
@@ -49,49 +54,16 @@ export function registerHost(program: Command, open: OpenContext): void {
   host
     .command('remove <host>')
     .alias('rm')
-    .description('remove a host, by name or id')
+    .description('remove a host, by name or id: its pods are evicted, it leaves etcd, it is wiped')
     .addOption(environmentOption())
+    .option('--force', 'without draining it: for a host that is gone', false)
+    .addOption(deadlineOption())
+    .addOption(gracePeriodOption())
     .addOption(waitOption())
     .addOption(timeoutOption(300))
     .addOption(jsonOption())
-    .action((name: string, options: AddOptions) => remove(open(), name, options));
-  registerPower(host, open);
-}
-
-interface PowerOptions {
-  environment: string;
-  wait: boolean;
-  timeout: number;
-  json: boolean;
-}
-
-function registerPower(host: Command, open: OpenContext): void {
-  for (const [command, ask, description, state] of [
-    ['power-off', powerOffHost, 'cut a local host off, as by pulling the plug; its disk stays', 'off'],
-    ['power-on', powerOnHost, 'switch a local host on again', 'on'],
-  ] as const) {
-    host
-      .command(`${command} <host>`)
-      .description(description)
-      .addOption(environmentOption())
-      .addOption(waitOption())
-      .addOption(timeoutOption(120))
-      .addOption(jsonOption())
-      .action(async (name: string, options: PowerOptions) => {
-        const context = open();
-        const { client, output } = context;
-        const found = await findHost(client, options.environment, name);
-        const operation = (await client.call(
-          ask({ client: client.api, path: { id: found.id } }),
-        )) as Operation;
-        if (options.wait) await wait(context, `Host ${found.name}: ${command}`, operation, options.timeout);
-        if (options.json) output.json(operation);
-        else
-          output.print(
-            `host ${found.name} (${found.id}) is ${options.wait ? '' : 'being switched '}${state}`,
-          );
-      });
-  }
+    .action((name: string, options: RemoveOptions) => remove(open(), name, options));
+  registerHostActions(host, open);
 }
 
 async function add(context: Context, options: AddOptions): Promise<void> {
@@ -138,23 +110,17 @@ async function list(
   output.print(table(['NAME', 'KIND', 'STATE', 'ADDRESS', 'ENVIRONMENT', 'AGE', 'ID'], rows));
 }
 
-async function remove(context: Context, name: string, options: AddOptions): Promise<void> {
+async function remove(context: Context, name: string, options: RemoveOptions): Promise<void> {
   const { client, output } = context;
   const host = await findHost(client, options.environment, name);
   const operation = (await client.call(
-    deleteHost({ client: client.api, path: { id: host.id } }),
+    deleteHost({
+      client: client.api,
+      path: { id: host.id },
+      query: { ...drainBody(options), force: options.force },
+    }),
   )) as Operation;
   if (options.wait) await wait(context, `Removing host ${host.name}`, operation, options.timeout);
   if (options.json) output.json(operation);
   else output.print(`host ${host.name} (${host.id}) is ${options.wait ? 'removed' : 'being removed'}`);
-}
-
-/** A host of an environment, by name or id. @throws Failure naming those that exist */
-async function findHost(client: Client, environmentName: string, name: string): Promise<Host> {
-  const environment = await findEnvironment(client, environmentName);
-  const hosts = await hostsOf(client, environment.id);
-  const host = hosts.find((h) => h.name === name || h.id === name);
-  if (host !== undefined) return host;
-  const names = hosts.map((h) => h.name).join(', ') || 'none';
-  throw new Failure(`no host "${name}" in environment ${environment.name}; there: ${names}`);
 }

@@ -1,4 +1,4 @@
-import { listOperations } from '@rancher/api-client';
+import { cancelOperation, listOperations } from '@rancher/api-client';
 import { type Command, Option } from 'commander';
 import type { Context } from '../context.ts';
 import { findEnvironment } from '../environments.ts';
@@ -12,7 +12,14 @@ export function registerOperations(program: Command, open: OpenContext): void {
     .description('long work that was asked for, and how far it is')
     .addOption(new Option('-e, --environment <name>', 'of one environment, by name or id'))
     .addOption(jsonOption())
-    .action((options: { environment?: string; json: boolean }) => operations(open(), options));
+    .action((options: { environment?: string; json: boolean }) => operations(open(), options))
+    .command('cancel <id>')
+    .description('leave what empties a host as far as it is')
+    .action(async (id: string) => {
+      const { client, output } = open();
+      await client.call(cancelOperation({ client: client.api, path: { id } }));
+      output.print(`operation ${id} is canceled`);
+    });
 }
 
 async function operations(

@@ -3,7 +3,7 @@
 
 import { client } from './client.gen.ts';
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client/index.ts';
-import type { ActivateEnvironmentData, ActivateEnvironmentErrors, ActivateEnvironmentResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateEnvironmentData, CreateEnvironmentErrors, CreateEnvironmentResponses, CreateHostData, CreateHostErrors, CreateHostResponses, CreateRegistrationTokenData, CreateRegistrationTokenErrors, CreateRegistrationTokenResponses, DeactivateEnvironmentData, DeactivateEnvironmentErrors, DeactivateEnvironmentResponses, DeleteApiKeyData, DeleteApiKeyErrors, DeleteApiKeyResponses, DeleteEnvironmentData, DeleteEnvironmentErrors, DeleteEnvironmentResponses, DeleteHostData, DeleteHostErrors, DeleteHostResponses, DeleteRegistrationTokenData, DeleteRegistrationTokenErrors, DeleteRegistrationTokenResponses, GenerateKubeconfigData, GenerateKubeconfigErrors, GenerateKubeconfigResponses, GetApiKeyData, GetApiKeyErrors, GetApiKeyResponses, GetArtifactData, GetArtifactErrors, GetArtifactFileData, GetArtifactFileErrors, GetArtifactFileResponses, GetArtifactResponses, GetEnvironmentData, GetEnvironmentErrors, GetEnvironmentResponses, GetHostData, GetHostErrors, GetHostResponses, GetInstanceData, GetInstanceErrors, GetInstanceLogData, GetInstanceLogErrors, GetInstanceLogResponses, GetInstanceResponses, GetLivezData, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetOperationData, GetOperationErrors, GetOperationResponses, GetPlanData, GetPlanErrors, GetPlanResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRegistrationTokenData, GetRegistrationTokenErrors, GetRegistrationTokenResponses, GetServiceData, GetServiceErrors, GetServiceResponses, GetStackData, GetStackErrors, GetStackResponses, JoinHostData, JoinHostErrors, JoinHostResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListEnvironmentApiKeysData, ListEnvironmentApiKeysErrors, ListEnvironmentApiKeysResponses, ListEnvironmentEventsData, ListEnvironmentEventsErrors, ListEnvironmentEventsResponses, ListEnvironmentHostsData, ListEnvironmentHostsErrors, ListEnvironmentHostsResponses, ListEnvironmentInstancesData, ListEnvironmentInstancesErrors, ListEnvironmentInstancesResponses, ListEnvironmentOperationsData, ListEnvironmentOperationsErrors, ListEnvironmentOperationsResponses, ListEnvironmentPlansData, ListEnvironmentPlansErrors, ListEnvironmentPlansResponses, ListEnvironmentRegistrationTokensData, ListEnvironmentRegistrationTokensErrors, ListEnvironmentRegistrationTokensResponses, ListEnvironmentsData, ListEnvironmentsErrors, ListEnvironmentServicesData, ListEnvironmentServicesErrors, ListEnvironmentServicesResponses, ListEnvironmentsResponses, ListEnvironmentStacksData, ListEnvironmentStacksErrors, ListEnvironmentStacksResponses, ListEventsData, ListEventsErrors, ListEventsResponses, ListHostsData, ListHostsErrors, ListHostsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListOperationsData, ListOperationsErrors, ListOperationsResponses, ListPlansData, ListPlansErrors, ListPlansResponses, ListRegistrationTokensData, ListRegistrationTokensErrors, ListRegistrationTokensResponses, ListServicesData, ListServicesErrors, ListServicesResponses, ListStacksData, ListStacksErrors, ListStacksResponses, ListVersionsData, ListVersionsErrors, ListVersionsResponses, PowerOffHostData, PowerOffHostErrors, PowerOffHostResponses, PowerOnHostData, PowerOnHostErrors, PowerOnHostResponses, UpdateEnvironmentData, UpdateEnvironmentErrors, UpdateEnvironmentResponses, UpdateHostData, UpdateHostErrors, UpdateHostResponses, UpdateServiceData, UpdateServiceErrors, UpdateServiceResponses } from './types.gen.ts';
+import type { ActivateEnvironmentData, ActivateEnvironmentErrors, ActivateEnvironmentResponses, CancelOperationData, CancelOperationErrors, CancelOperationResponses, CordonHostData, CordonHostErrors, CordonHostResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateEnvironmentData, CreateEnvironmentErrors, CreateEnvironmentResponses, CreateHostData, CreateHostErrors, CreateHostResponses, CreateRegistrationTokenData, CreateRegistrationTokenErrors, CreateRegistrationTokenResponses, DeactivateEnvironmentData, DeactivateEnvironmentErrors, DeactivateEnvironmentResponses, DeleteApiKeyData, DeleteApiKeyErrors, DeleteApiKeyResponses, DeleteEnvironmentData, DeleteEnvironmentErrors, DeleteEnvironmentResponses, DeleteHostData, DeleteHostErrors, DeleteHostResponses, DeleteRegistrationTokenData, DeleteRegistrationTokenErrors, DeleteRegistrationTokenResponses, DrainHostData, DrainHostErrors, DrainHostResponses, EvacuateHostData, EvacuateHostErrors, EvacuateHostResponses, GenerateKubeconfigData, GenerateKubeconfigErrors, GenerateKubeconfigResponses, GetApiKeyData, GetApiKeyErrors, GetApiKeyResponses, GetArtifactData, GetArtifactErrors, GetArtifactFileData, GetArtifactFileErrors, GetArtifactFileResponses, GetArtifactResponses, GetEnvironmentData, GetEnvironmentErrors, GetEnvironmentResponses, GetHostData, GetHostErrors, GetHostResponses, GetInstanceData, GetInstanceErrors, GetInstanceLogData, GetInstanceLogErrors, GetInstanceLogResponses, GetInstanceResponses, GetLivezData, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetOperationData, GetOperationErrors, GetOperationResponses, GetPlanData, GetPlanErrors, GetPlanResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRegistrationTokenData, GetRegistrationTokenErrors, GetRegistrationTokenResponses, GetServiceData, GetServiceErrors, GetServiceResponses, GetStackData, GetStackErrors, GetStackResponses, JoinHostData, JoinHostErrors, JoinHostResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListEnvironmentApiKeysData, ListEnvironmentApiKeysErrors, ListEnvironmentApiKeysResponses, ListEnvironmentEventsData, ListEnvironmentEventsErrors, ListEnvironmentEventsResponses, ListEnvironmentHostsData, ListEnvironmentHostsErrors, ListEnvironmentHostsResponses, ListEnvironmentInstancesData, ListEnvironmentInstancesErrors, ListEnvironmentInstancesResponses, ListEnvironmentOperationsData, ListEnvironmentOperationsErrors, ListEnvironmentOperationsResponses, ListEnvironmentPlansData, ListEnvironmentPlansErrors, ListEnvironmentPlansResponses, ListEnvironmentRegistrationTokensData, ListEnvironmentRegistrationTokensErrors, ListEnvironmentRegistrationTokensResponses, ListEnvironmentsData, ListEnvironmentsErrors, ListEnvironmentServicesData, ListEnvironmentServicesErrors, ListEnvironmentServicesResponses, ListEnvironmentsResponses, ListEnvironmentStacksData, ListEnvironmentStacksErrors, ListEnvironmentStacksResponses, ListEventsData, ListEventsErrors, ListEventsResponses, ListHostsData, ListHostsErrors, ListHostsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListOperationsData, ListOperationsErrors, ListOperationsResponses, ListPlansData, ListPlansErrors, ListPlansResponses, ListRegistrationTokensData, ListRegistrationTokensErrors, ListRegistrationTokensResponses, ListServicesData, ListServicesErrors, ListServicesResponses, ListStacksData, ListStacksErrors, ListStacksResponses, ListVersionsData, ListVersionsErrors, ListVersionsResponses, PowerOffHostData, PowerOffHostErrors, PowerOffHostResponses, PowerOnHostData, PowerOnHostErrors, PowerOnHostResponses, UncordonHostData, UncordonHostErrors, UncordonHostResponses, UpdateEnvironmentData, UpdateEnvironmentErrors, UpdateEnvironmentResponses, UpdateHostData, UpdateHostErrors, UpdateHostResponses, UpdateServiceData, UpdateServiceErrors, UpdateServiceResponses } from './types.gen.ts';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -137,7 +137,7 @@ export const createHost = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Remove a host: what runs on it is stopped, and its agent forgets this server
  *
- * `If-Match` is checked when it is sent.
+ * Its pods are evicted first, as budgets allow; it leaves etcd; what runs on it is stopped; it is wiped; its Node goes. `If-Match` is checked when it is sent.
  */
 export const deleteHost = <ThrowOnError extends boolean = false>(options: Options<DeleteHostData, ThrowOnError>): RequestResult<DeleteHostResponses, DeleteHostErrors, ThrowOnError> => (options.client ?? client).delete<DeleteHostResponses, DeleteHostErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -185,6 +185,54 @@ export const powerOnHost = <ThrowOnError extends boolean = false>(options: Optio
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/v1/hosts/{id}/actions/powerOn',
     ...options
+});
+
+/**
+ * Let a host take no new pods
+ */
+export const cordonHost = <ThrowOnError extends boolean = false>(options: Options<CordonHostData, ThrowOnError>): RequestResult<CordonHostResponses, CordonHostErrors, ThrowOnError> => (options.client ?? client).post<CordonHostResponses, CordonHostErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/hosts/{id}/actions/cordon',
+    ...options
+});
+
+/**
+ * Let a host take new pods again, and parts of the system stack where it was evacuated
+ */
+export const uncordonHost = <ThrowOnError extends boolean = false>(options: Options<UncordonHostData, ThrowOnError>): RequestResult<UncordonHostResponses, UncordonHostErrors, ThrowOnError> => (options.client ?? client).post<UncordonHostResponses, UncordonHostErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/hosts/{id}/actions/uncordon',
+    ...options
+});
+
+/**
+ * Evict the pods of a host, as PodDisruptionBudgets allow
+ *
+ * Pods of DaemonSets and mirror pods stay. What blocks it is in the operation, with its time.
+ */
+export const drainHost = <ThrowOnError extends boolean = false>(options: Options<DrainHostData, ThrowOnError>): RequestResult<DrainHostResponses, DrainHostErrors, ThrowOnError> => (options.client ?? client).post<DrainHostResponses, DrainHostErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/hosts/{id}/actions/drain',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Drain a host, and move away what of the system stack can run elsewhere
+ *
+ * Pods of DaemonSets and mirror pods stay. What blocks it is in the operation, with its time.
+ */
+export const evacuateHost = <ThrowOnError extends boolean = false>(options: Options<EvacuateHostData, ThrowOnError>): RequestResult<EvacuateHostResponses, EvacuateHostErrors, ThrowOnError> => (options.client ?? client).post<EvacuateHostResponses, EvacuateHostErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/hosts/{id}/actions/evacuate',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });
 
 /**
@@ -365,6 +413,17 @@ export const listEnvironmentOperations = <ThrowOnError extends boolean = false>(
 export const getOperation = <ThrowOnError extends boolean = false>(options: Options<GetOperationData, ThrowOnError>): RequestResult<GetOperationResponses, GetOperationErrors, ThrowOnError> => (options.client ?? client).get<GetOperationResponses, GetOperationErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/v1/operations/{id}',
+    ...options
+});
+
+/**
+ * Cancel an operation that empties a host
+ *
+ * What was done stays done: the host stays cordoned. A removal can be canceled until it is drained.
+ */
+export const cancelOperation = <ThrowOnError extends boolean = false>(options: Options<CancelOperationData, ThrowOnError>): RequestResult<CancelOperationResponses, CancelOperationErrors, ThrowOnError> => (options.client ?? client).post<CancelOperationResponses, CancelOperationErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/operations/{id}/actions/cancel',
     ...options
 });
 

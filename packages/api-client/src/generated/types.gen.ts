@@ -155,6 +155,12 @@ export type Operation = {
             message?: string | null;
         }>;
         /**
+         * What was found while it is carried out, such as the pods that a budget keeps, and since when
+         */
+        details?: {
+            [key: string]: unknown;
+        };
+        /**
          * Why it failed: a problem, with its code
          */
         error?: {
@@ -449,6 +455,25 @@ export type EventList = {
     nextPageToken?: string;
 };
 
+export type DrainOptions = {
+    /**
+     * How long its pods have to leave. Then the operation fails, or with `force` deletes them. Default 3600; 600 when the host is removed.
+     */
+    deadlineSeconds?: number;
+    /**
+     * Instead of what the pods ask for themselves.
+     */
+    gracePeriodSeconds?: number;
+    /**
+     * Pods that nobody makes again go too; at the deadline, what PodDisruptionBudgets still protect is deleted.
+     */
+    force?: boolean;
+    /**
+     * Pods whose emptyDir volumes are lost with them go too.
+     */
+    deleteEmptyDirData?: boolean;
+};
+
 export type Host = {
     id: string;
     kind: 'Host';
@@ -470,6 +495,14 @@ export type Host = {
          */
         machineId: string | null;
         desiredState: 'active' | 'removed';
+        /**
+         * Its Node takes no new pods, as a user asked here
+         */
+        unschedulable: boolean;
+        /**
+         * What of the system stack can run elsewhere does
+         */
+        evacuated: boolean;
         /**
          * Off can be only a local host
          */
@@ -1507,6 +1540,18 @@ export type DeleteHostData = {
          * Change nothing; answer with the plan that would be made.
          */
         dryRun?: boolean;
+        /**
+         * How long its pods have to leave. Then the operation fails, or with `force` deletes them. Default 3600; 600 when the host is removed.
+         */
+        deadlineSeconds?: number;
+        /**
+         * Instead of what the pods ask for themselves.
+         */
+        gracePeriodSeconds?: number;
+        /**
+         * Without draining it: for hosts that are gone, and for those that must go now.
+         */
+        force?: boolean;
     };
     url: '/v1/hosts/{id}';
 };
@@ -1814,6 +1859,266 @@ export type PowerOnHostResponses = {
 };
 
 export type PowerOnHostResponse = PowerOnHostResponses[keyof PowerOnHostResponses];
+
+export type CordonHostData = {
+    body?: never;
+    headers?: {
+        /**
+         * The same key with the same body gives the same answer, and the work is done once.
+         */
+        'idempotency-key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/v1/hosts/{id}/actions/cordon';
+};
+
+export type CordonHostErrors = {
+    /**
+     * Codes: invalid_request, unknown_field
+     */
+    400: Problem;
+    /**
+     * Codes: unauthenticated
+     */
+    401: Problem;
+    /**
+     * Codes: forbidden
+     */
+    403: Problem;
+    /**
+     * Codes: not_found
+     */
+    404: Problem;
+    /**
+     * Codes: conflict
+     */
+    409: Problem;
+    /**
+     * Codes: idempotency_mismatch, wrong_host_kind
+     */
+    422: Problem;
+    /**
+     * Codes: rate_limited
+     */
+    429: Problem;
+    /**
+     * Codes: internal
+     */
+    500: Problem;
+    /**
+     * Codes: unavailable
+     */
+    503: Problem;
+};
+
+export type CordonHostError = CordonHostErrors[keyof CordonHostErrors];
+
+export type CordonHostResponses = {
+    /**
+     * Begun: the operation tells how it goes
+     */
+    202: Operation;
+};
+
+export type CordonHostResponse = CordonHostResponses[keyof CordonHostResponses];
+
+export type UncordonHostData = {
+    body?: never;
+    headers?: {
+        /**
+         * The same key with the same body gives the same answer, and the work is done once.
+         */
+        'idempotency-key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/v1/hosts/{id}/actions/uncordon';
+};
+
+export type UncordonHostErrors = {
+    /**
+     * Codes: invalid_request, unknown_field
+     */
+    400: Problem;
+    /**
+     * Codes: unauthenticated
+     */
+    401: Problem;
+    /**
+     * Codes: forbidden
+     */
+    403: Problem;
+    /**
+     * Codes: not_found
+     */
+    404: Problem;
+    /**
+     * Codes: conflict
+     */
+    409: Problem;
+    /**
+     * Codes: idempotency_mismatch, wrong_host_kind
+     */
+    422: Problem;
+    /**
+     * Codes: rate_limited
+     */
+    429: Problem;
+    /**
+     * Codes: internal
+     */
+    500: Problem;
+    /**
+     * Codes: unavailable
+     */
+    503: Problem;
+};
+
+export type UncordonHostError = UncordonHostErrors[keyof UncordonHostErrors];
+
+export type UncordonHostResponses = {
+    /**
+     * Begun: the operation tells how it goes
+     */
+    202: Operation;
+};
+
+export type UncordonHostResponse = UncordonHostResponses[keyof UncordonHostResponses];
+
+export type DrainHostData = {
+    body: DrainOptions;
+    headers?: {
+        /**
+         * The same key with the same body gives the same answer, and the work is done once.
+         */
+        'idempotency-key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/v1/hosts/{id}/actions/drain';
+};
+
+export type DrainHostErrors = {
+    /**
+     * Codes: invalid_request, unknown_field
+     */
+    400: Problem;
+    /**
+     * Codes: unauthenticated
+     */
+    401: Problem;
+    /**
+     * Codes: forbidden
+     */
+    403: Problem;
+    /**
+     * Codes: not_found
+     */
+    404: Problem;
+    /**
+     * Codes: conflict
+     */
+    409: Problem;
+    /**
+     * Codes: idempotency_mismatch, wrong_host_kind
+     */
+    422: Problem;
+    /**
+     * Codes: rate_limited
+     */
+    429: Problem;
+    /**
+     * Codes: internal
+     */
+    500: Problem;
+    /**
+     * Codes: unavailable
+     */
+    503: Problem;
+};
+
+export type DrainHostError = DrainHostErrors[keyof DrainHostErrors];
+
+export type DrainHostResponses = {
+    /**
+     * Begun: the operation tells how it goes
+     */
+    202: Operation;
+};
+
+export type DrainHostResponse = DrainHostResponses[keyof DrainHostResponses];
+
+export type EvacuateHostData = {
+    body: DrainOptions;
+    headers?: {
+        /**
+         * The same key with the same body gives the same answer, and the work is done once.
+         */
+        'idempotency-key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/v1/hosts/{id}/actions/evacuate';
+};
+
+export type EvacuateHostErrors = {
+    /**
+     * Codes: invalid_request, unknown_field
+     */
+    400: Problem;
+    /**
+     * Codes: unauthenticated
+     */
+    401: Problem;
+    /**
+     * Codes: forbidden
+     */
+    403: Problem;
+    /**
+     * Codes: not_found
+     */
+    404: Problem;
+    /**
+     * Codes: conflict
+     */
+    409: Problem;
+    /**
+     * Codes: idempotency_mismatch, wrong_host_kind
+     */
+    422: Problem;
+    /**
+     * Codes: rate_limited
+     */
+    429: Problem;
+    /**
+     * Codes: internal
+     */
+    500: Problem;
+    /**
+     * Codes: unavailable
+     */
+    503: Problem;
+};
+
+export type EvacuateHostError = EvacuateHostErrors[keyof EvacuateHostErrors];
+
+export type EvacuateHostResponses = {
+    /**
+     * Begun: the operation tells how it goes
+     */
+    202: Operation;
+};
+
+export type EvacuateHostResponse = EvacuateHostResponses[keyof EvacuateHostResponses];
 
 export type ListRegistrationTokensData = {
     body?: never;
@@ -2901,6 +3206,71 @@ export type GetOperationResponses = {
 };
 
 export type GetOperationResponse = GetOperationResponses[keyof GetOperationResponses];
+
+export type CancelOperationData = {
+    body?: never;
+    headers?: {
+        /**
+         * The same key with the same body gives the same answer, and the work is done once.
+         */
+        'idempotency-key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/v1/operations/{id}/actions/cancel';
+};
+
+export type CancelOperationErrors = {
+    /**
+     * Codes: invalid_request
+     */
+    400: Problem;
+    /**
+     * Codes: unauthenticated
+     */
+    401: Problem;
+    /**
+     * Codes: forbidden
+     */
+    403: Problem;
+    /**
+     * Codes: not_found
+     */
+    404: Problem;
+    /**
+     * Codes: conflict
+     */
+    409: Problem;
+    /**
+     * Codes: idempotency_mismatch
+     */
+    422: Problem;
+    /**
+     * Codes: rate_limited
+     */
+    429: Problem;
+    /**
+     * Codes: internal
+     */
+    500: Problem;
+    /**
+     * Codes: unavailable
+     */
+    503: Problem;
+};
+
+export type CancelOperationError = CancelOperationErrors[keyof CancelOperationErrors];
+
+export type CancelOperationResponses = {
+    /**
+     * Done
+     */
+    200: Operation;
+};
+
+export type CancelOperationResponse = CancelOperationResponses[keyof CancelOperationResponses];
 
 export type ListPlansData = {
     body?: never;

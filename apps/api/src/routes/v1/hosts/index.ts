@@ -3,6 +3,7 @@ import { Type } from 'typebox';
 import type { App, Context } from '../../../context.ts';
 import { readable } from '../../../http/readable.ts';
 import { powerActions } from './actions/power.ts';
+import { cordonActions, drainActions } from './actions/scheduling.ts';
 import { createHost } from './create.ts';
 import { patchHost } from './patch.ts';
 import { removeHost } from './remove.ts';
@@ -30,4 +31,6 @@ export function hosts(app: App, context: Context): void {
   patchHost(app, context);
   removeHost(app, context);
   powerActions(app, context);
+  cordonActions(app, context);
+  drainActions(app, context);
 }

@@ -1,17 +1,30 @@
 import { channels } from '@rancher/contracts';
 import { type Host, notify } from '@rancher/db';
 import { DomainError } from '@rancher/domain';
-import { previewPlan } from '@rancher/reconcilers';
-import type { KeyPrincipal } from '../../../auth/principal.ts';
+import { previewPlan, runtimeLabel } from '@rancher/reconcilers';
+import { type Static, Type } from 'typebox';
 import type { App, Context } from '../../../context.ts';
 import { checkIfMatch } from '../../../http/etag.ts';
 import { closed, dryRunQuery, idParams, ifMatchHeaders, problems } from '../../../http/schemas.ts';
-import { accepted, createOperation } from '../../../intent/operations.ts';
-import { wake } from '../../../intent/wake.ts';
+import { askOfHost, type HostWish } from '../../../intent/host-operations.ts';
+import { accepted } from '../../../intent/operations.ts';
 import { caller } from '../../../plugins/app/authentication.ts';
 import { type OperationView, operationSchema, operationView } from '../operations/schema.ts';
 import { type DryRunResult, dryRunResult, dryRunView } from '../plans/schema.ts';
+import { drainFields } from './actions/drain-fields.ts';
 import { findHost } from './find.ts';
+
+const removalQuery = {
+  deadlineSeconds: drainFields.deadlineSeconds,
+  gracePeriodSeconds: drainFields.gracePeriodSeconds,
+  force: Type.Optional(
+    Type.Boolean({
+      description: 'Without draining it: for hosts that are gone, and for those that must go now.',
+    }),
+  ),
+};
+type RemovalQuery = Static<typeof removalSchema>;
+const removalSchema = Type.Object(removalQuery);
 
 export function removeHost(app: App, context: Context): void {
   app.delete(
@@ -21,10 +34,12 @@ export function removeHost(app: App, context: Context): void {
         operationId: 'deleteHost',
         tags: ['hosts'],
         summary: 'Remove a host: what runs on it is stopped, and its agent forgets this server',
-        description: '`If-Match` is checked when it is sent.',
+        description:
+          'Its pods are evicted first, as budgets allow; it leaves etcd; what runs on it is stopped; it is wiped; its Node ' +
+          'goes. `If-Match` is checked when it is sent.',
         params: idParams,
         headers: ifMatchHeaders,
-        querystring: closed(dryRunQuery),
+        querystring: closed({ ...dryRunQuery, ...removalQuery }),
         response: {
           200: dryRunResult,
           202: operationSchema,
@@ -45,8 +60,10 @@ export function removeHost(app: App, context: Context): void {
       if (request.query.dryRun === true) {
         return dryRunView(await previewPlan(context.prisma, host.environmentId, { removeHostId: host.id }));
       }
-      const operation = await write(context, caller(request), host, host.environmentId);
-      await wake(context, host.environmentId, host.machineId === null ? [] : [host.machineId]);
+      const { dryRun: _, ...chosen } = request.query;
+      const { environmentId } = host;
+      const wish = await wishOf(context, host, chosen);
+      const operation = await askOfHost(context, caller(request), { ...host, environmentId }, wish);
       accepted(reply, operation);
       return operationView(operation);
     },
@@ -89,31 +106,35 @@ async function assertNotLastMember({ prisma }: Context, host: Host): Promise<voi
   }
 }
 
-function write({ prisma }: Context, by: KeyPrincipal, host: Host, environmentId: string) {
-  return prisma.$transaction(async (tx) => {
-    await tx.$executeRaw`SELECT 1 FROM "Host" WHERE "id" = ${host.id} FOR UPDATE`;
-    const underWay = await tx.operation.findFirst({
-      where: {
-        environmentId,
-        kind: 'host.remove',
-        state: { in: ['pending', 'running'] },
-        target: { path: ['id'], equals: host.id },
-      },
-    });
-    if (underWay !== null) return underWay;
-    // Its state stays: it is `removing` once its instances have stopped, which the reconciler sees to.
-    await tx.host.update({
-      where: { id: host.id },
-      data: {
-        desiredState: 'removed',
-        generation: { increment: 1 },
-        resourceVersion: { increment: 1 },
-      },
-    });
-    return createOperation(tx, by, 'host.remove', environmentId, {
-      kind: 'Host',
-      id: host.id,
-      name: host.name,
-    });
+/**
+ * Its pods are drained first, and only then it is taken out. Where there is nothing to drain, nobody to do it, or by
+ * force, it is taken out at once; pods that no kubelet ends are ended by Kubernetes, once their Node is gone.
+ */
+async function wishOf({ prisma }: Context, host: Host, query: RemovalQuery): Promise<HostWish> {
+  const { force = false, ...chosen } = query;
+  const kubelets = await prisma.instance.count({
+    where: { hostId: host.id, service: 'kubelet', removedAt: null },
   });
+  const environment = await prisma.environment.findUniqueOrThrow({ where: { id: host.environmentId! } });
+  const simulated = (host.labels as Record<string, string>)[runtimeLabel] === 'simulated';
+  const inCluster = kubelets > 0 && environment.activeAt !== null && !simulated;
+  const now = new Date().toISOString();
+  if (!force && inCluster && host.state === 'active')
+    return { kind: 'host.remove', data: { unschedulable: true }, options: chosen };
+  const skipped = !inCluster
+    ? `${host.name} is no Node yet`
+    : force
+      ? 'removed by force'
+      : `${host.name} cannot be seen`;
+  return {
+    kind: 'host.remove',
+    data: { desiredState: 'removed' },
+    options: { ...chosen, force },
+    details: {
+      cordonedAt: now,
+      drainedAt: now,
+      skipped,
+      ...(inCluster ? {} : { nodeRemovedAt: now }),
+    },
+  };
 }

@@ -30,6 +30,8 @@ export const hostSchema = component(
       kind: Type.String({ enum: [...hostKinds] }),
       machineId: nullable(Type.String({ description: 'The machine that makes this local host' })),
       desiredState: Type.String({ enum: ['active', 'removed'] }),
+      unschedulable: Type.Boolean({ description: 'Its Node takes no new pods, as a user asked here' }),
+      evacuated: Type.Boolean({ description: 'What of the system stack can run elsewhere does' }),
       power: Type.String({ enum: [...hostPowers], description: 'Off can be only a local host' }),
     }),
     status: Type.Object({
@@ -79,6 +81,8 @@ export function hostView(row: Host): Static<typeof hostSchema> {
       kind: row.kind,
       machineId: row.machineId,
       desiredState: row.desiredState,
+      unschedulable: row.unschedulable === true,
+      evacuated: row.evacuated,
       power: row.power,
     },
     status: {

@@ -2,6 +2,7 @@ import { operationStates } from '@rancher/domain';
 import { Type } from 'typebox';
 import type { App, Context } from '../../../context.ts';
 import { readable } from '../../../http/readable.ts';
+import { cancelOperation } from './cancel.ts';
 import { operationList, operationSchema, operationView } from './schema.ts';
 
 export function operations(app: App, context: Context): void {
@@ -20,4 +21,5 @@ export function operations(app: App, context: Context): void {
     get: ({ prisma }, id) => prisma.operation.findUnique({ where: { id } }),
     view: operationView,
   });
+  cancelOperation(app, context);
 }

@@ -26,6 +26,11 @@ export const operationSchema = component(
           message: Type.Optional(nullable(Type.String())),
         }),
       ),
+      details: Type.Optional(
+        anything(
+          'What was found while it is carried out, such as the pods that a budget keeps, and since when',
+        ),
+      ),
       error: Type.Optional(anything('Why it failed: a problem, with its code')),
       finishedAt: nullableTimestamp(),
     }),
@@ -47,6 +52,9 @@ export function operationView(row: Operation): OperationView {
     status: {
       state: row.state,
       steps: row.steps as OperationView['status']['steps'],
+      ...(Object.keys(row.details as object).length === 0
+        ? {}
+        : { details: row.details as Record<string, unknown> }),
       ...(row.error === null ? {} : { error: row.error as Record<string, unknown> }),
       finishedAt: row.finishedAt?.toISOString() ?? null,
     },
