@@ -16,6 +16,7 @@ const layers = [
     'streams',
     'api-client',
     'kube-watch',
+    'network-policy',
     'testing',
   ],
   ['reconcilers'],

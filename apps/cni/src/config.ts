@@ -12,6 +12,8 @@ export interface DaemonConfig {
   /** Folder of the reference CNI plugins. */
   plugins: string;
   kubernetes: KubeAccess;
+  /** The cluster DNS: address of its Service, and the one it is answered at on every host. */
+  dns: { service: string; local: string };
   /** Port on loopback for `/healthz`. */
   healthPort: number;
   /** UDP port of the overlay, the same on all hosts. */

@@ -1,12 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KubeClient, watchObjects } from '@rancher/kube-watch';
+import { hostNft } from '@rancher/network-policy';
 import type { DaemonConfig } from './config.ts';
 import { serveHealth } from './health.ts';
 import type { Log } from './log.ts';
 import { Attachments } from './plugin/attachments.ts';
 import { listen } from './plugin/server.ts';
 import { Plugin } from './plugin/verbs.ts';
+import { Policies } from './policy/policies.ts';
 import type { Node } from './routes/desired.ts';
 import { applyFirewall } from './routes/firewall.ts';
 import { type KubeNode, nodeOf } from './routes/node.ts';
@@ -28,22 +30,26 @@ export async function startDaemon(config: DaemonConfig, log: Log): Promise<{ sto
     nodesFile: join(config.stateDir, 'nodes.json'),
     log,
   });
+  const client = new KubeClient(config.kubernetes);
+  const attachments = new Attachments(join(config.stateDir, 'attachments'));
+  const policies = enforcePolicies(config, client, attachments, log);
   const plugin = new Plugin({
     plugins: config.plugins,
     ipamDir: join(config.stateDir, 'ipam'),
     firewall: config.firewall,
-    attachments: new Attachments(join(config.stateDir, 'attachments')),
+    attachments,
+    policies,
     network: () => routes.network(),
     log,
   });
   const collector = setInterval(() => void plugin.collectLost(), collectMs);
   await Promise.all([plugin.collectLost(), routes.settled()]);
   const server = await listen(config.socket, (call) => plugin.answer(call));
-  const health = await serveHealth(config.healthPort);
+  const health = await serveHealth(config.healthPort, policies);
   let synced = false;
   const update = () => routes.update([...nodes.objects.values()]);
   const nodes = watchObjects<KubeNode, Node>({
-    client: new KubeClient(config.kubernetes),
+    client,
     path: '/api/v1/nodes',
     prune: nodeOf,
     // The first list comes as a whole; until then the routes are those of what was last known.
@@ -57,10 +63,23 @@ export async function startDaemon(config: DaemonConfig, log: Log): Promise<{ sto
   return {
     stop() {
       nodes.stop();
+      policies?.close();
       clearInterval(collector);
       routes.close();
       server.close();
       health.close();
     },
   };
+}
+
+function enforcePolicies(
+  { firewall, nodeName, dns }: DaemonConfig,
+  client: KubeClient,
+  attachments: Attachments,
+  log: Log,
+): Policies | undefined {
+  if (firewall === 'nftables')
+    return new Policies({ client, nodeName, dns, nft: hostNft(), attachments: attachments.all(), log });
+  log.warn('network policies are not enforced: this host has no nftables');
+  return undefined;
 }

@@ -1,9 +1,18 @@
 import { createServer, type Server } from 'node:http';
+import type { Policies } from './policy/policies.ts';
 
-/** `/healthz` on loopback: that the daemon's loop turns. Whether pods can be connected is what STATUS says, to kubelet. */
-export async function serveHealth(port: number): Promise<Server> {
+/**
+ * On loopback: `/healthz`, that the daemon's loop turns and the rules of policies are written; `/metrics` for Prometheus.
+ * Whether pods can be connected is what STATUS says, to kubelet.
+ */
+export async function serveHealth(port: number, policies: Policies | undefined): Promise<Server> {
   const server = createServer((request, response) => {
-    response.writeHead(request.url === '/healthz' ? 200 : 404).end(request.url === '/healthz' ? 'ok\n' : '');
+    const problem = policies?.problem();
+    if (request.url === '/healthz')
+      response.writeHead(problem === undefined ? 200 : 503).end(`${problem ?? 'ok'}\n`);
+    else if (request.url === '/metrics')
+      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(policies?.metrics() ?? '');
+    else response.writeHead(404).end();
   });
   await new Promise<void>((resolve, reject) =>
     server.once('error', reject).listen(port, '127.0.0.1', resolve),

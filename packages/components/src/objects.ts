@@ -60,13 +60,17 @@ function readOnlyRights(): KubernetesObject[] {
   ];
 }
 
-/** What the routes of the pod network follow. First in order: no Node is Ready without. */
+/** What the routes of the pod network follow, and network policies. First in order: no Node is Ready without. */
 function cniRights(): KubernetesObject[] {
+  const read = ['list', 'watch'];
   const role: KubernetesObject = {
     apiVersion: `${rbac}/v1`,
     kind: 'ClusterRole',
     metadata: { name: cniUser, labels },
-    rules: [{ apiGroups: [''], resources: ['nodes'], verbs: ['list', 'watch'] }],
+    rules: [
+      { apiGroups: [''], resources: ['nodes', 'pods', 'namespaces'], verbs: read },
+      { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: read },
+    ],
   };
   return [role, binding(cniUser, cniUser, user(cniUser))];
 }

@@ -14,6 +14,13 @@ export interface PodNetwork {
   notReady: string | undefined;
 }
 
+/** Rules of pods, in force before a pod's first process starts. */
+export interface PodRules {
+  /** @throws where they cannot be written: then the pod must not start. */
+  attach(attachment: Attachment): Promise<void>;
+  detach(attachment: Attachment): void;
+}
+
 export interface PluginOptions {
   /** Folder of the reference plugins. */
   plugins: string;
@@ -21,6 +28,7 @@ export interface PluginOptions {
   ipamDir: string;
   firewall: 'nftables' | 'iptables';
   attachments: Attachments;
+  policies: PodRules | undefined;
   network: () => PodNetwork;
   log: Log;
 }
@@ -60,7 +68,7 @@ export class Plugin {
   }
 
   async #add(call: Call): Promise<string> {
-    const { attachments } = this.#options;
+    const { attachments, policies } = this.#options;
     if (attachments.get(call) !== undefined)
       throw new CniError(codes.internal, `${call.ifname} of container ${call.containerId} is there already`);
     const { containerId, ifname, netns, args } = call;
@@ -72,7 +80,9 @@ export class Plugin {
         const prevResult = output === '' ? {} : { prevResult: JSON.parse(output) as unknown };
         output = await delegate(this.#options.plugins, 'ADD', attachment, { ...step, ...prevResult });
       }
-      attachments.set({ ...attachment, result: JSON.parse(output) as AddResult });
+      const done = { ...attachment, result: JSON.parse(output) as AddResult };
+      attachments.set(done);
+      await policies?.attach(done);
       return output;
     } catch (error) {
       // The error that led here is the one to be told; what is left is known, and taken away by DEL or GC.
@@ -99,6 +109,7 @@ export class Plugin {
     for (const step of attachment.steps.toReversed())
       await delegate(this.#options.plugins, 'DEL', attachment, { ...step, ...prevResult });
     this.#options.attachments.delete(attachment);
+    this.#options.policies?.detach(attachment);
   }
 
   async #check(call: Call): Promise<string> {

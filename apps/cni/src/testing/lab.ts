@@ -137,6 +137,7 @@ export class LabHost {
       podCidr,
       plugins: this.#lab.programs.plugins,
       kubernetes: { server: 'https://127.0.0.1:9', caPath: '', certPath: '', keyPath: '' },
+      dns: { service: '10.43.0.10', local: '192.0.0.53' },
       healthPort: 10055,
       vxlanPort: 4789,
       firewall: 'nftables',

@@ -10,6 +10,7 @@ import {
   servicePath,
 } from '@rancher/domain';
 import type { Component, ComponentContext } from '../component.ts';
+import { dnsAddress, nodeLocalDnsAddress } from '../network.ts';
 import { withDefaults } from '../options.ts';
 import { clientCertificate, serviceDirectories } from '../shared/certificates.ts';
 import { apiServerUrl } from '../shared/kubeconfig.ts';
@@ -57,6 +58,7 @@ function spec(ctx: ComponentContext): InstanceSpec {
       podCidr: ctx.environment.podCidr,
       plugins: artifactPath(plugins, '').slice(0, -1),
       kubernetes: { server: apiServerUrl(ctx), caPath, certPath, keyPath },
+      dns: { service: dnsAddress(ctx.environment.serviceCidr), local: nodeLocalDnsAddress },
       healthPort,
       vxlanPort: withDefaults(ctx.environment.options).vxlanPort,
       firewall: ctx.host.facts.nftables ? 'nftables' : 'iptables',
