@@ -1,7 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { type ComponentContext, components, secretDefinitions } from '@rancher/components';
+import {
+  type ComponentContext,
+  components,
+  etcdDataDir,
+  etcdPeerUrl,
+  secretDefinitions,
+} from '@rancher/components';
 import type { InstanceSpec } from '@rancher/domain';
 import { makeCgroup } from './cgroups.ts';
 import { materialize } from './materialize.ts';
@@ -24,6 +30,7 @@ export function contextOf(
       kubernetesVersion,
       podCidr: '10.42.0.0/16',
       serviceCidr: '10.43.0.0/16',
+      controlPlaneReplicas: 1,
       options: {},
     },
     host: {
@@ -52,6 +59,12 @@ export function contextOf(
       },
     },
     etcd: [peer],
+    holdsEtcd: true,
+    etcdMember: {
+      dataDir: etcdDataDir('etm_floor'),
+      initialCluster: `${hostName}=${etcdPeerUrl(address)}`,
+      initialClusterState: 'new',
+    },
     apiServers: [peer],
   };
 }

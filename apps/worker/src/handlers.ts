@@ -2,6 +2,7 @@ import type { Handlers, WorkersOptions } from '@rancher/queue';
 import {
   advanceHostOperation,
   type Context,
+  changeEtcdMembers,
   checkEnvironment,
   prune,
   reconcileEnvironment,
@@ -25,6 +26,7 @@ export function createHandlers(
       'check-environment': ({ environmentId }, signal) => checkEnvironment(context, environmentId, signal),
       'advance-host-operation': ({ operationId }, signal) =>
         advanceHostOperation(context, operationId, signal),
+      'change-etcd-members': ({ environmentId }, signal) => changeEtcdMembers(context, environmentId, signal),
       sweep: async () => sweep(context, await api.hearsSince()),
       prune: () => prune(context.prisma),
     },

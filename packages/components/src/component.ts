@@ -31,10 +31,21 @@ export interface ComponentContext {
     labels: Record<string, string>;
     facts: HostFacts;
   };
-  /** Members of etcd, this host's perhaps among them. */
+  /** Members of etcd that vote. */
   etcd: readonly Peer[];
+  /** Whether this host holds a member of etcd, or is to. */
+  holdsEtcd: boolean;
+  /** This host's member; null where it has none, or is not one yet. */
+  etcdMember: EtcdMember | null;
   /** Hosts that run the API server, this host perhaps among them. */
   apiServers: readonly Peer[];
+}
+
+/** What a member of etcd starts with. Of use at its first start only, but the same at every one. */
+export interface EtcdMember {
+  dataDir: string;
+  initialCluster: string;
+  initialClusterState: 'new' | 'existing';
 }
 
 export interface EnvironmentContext {
@@ -43,6 +54,8 @@ export interface EnvironmentContext {
   kubernetesVersion: string;
   podCidr: string;
   serviceCidr: string;
+  /** Hosts that are to run the control plane. */
+  controlPlaneReplicas: number;
   options: EnvironmentOptions;
 }
 

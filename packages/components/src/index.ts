@@ -1,4 +1,5 @@
 export * from './component.ts';
+export { etcdDataDir, etcdPeerUrl } from './etcd/index.ts';
 export { clusterDomain, dnsAddress, kubernetesServiceAddress, nodeLocalDnsAddress } from './network.ts';
 export { type KubernetesObject, readOnlyGroup, systemObjects } from './objects.ts';
 export { type EnvironmentOptions, environmentOptionsSchema } from './options.ts';

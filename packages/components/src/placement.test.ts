@@ -30,16 +30,25 @@ describe('on one control plane host', () => {
 
 describe('on three control plane hosts', () => {
   const ctx = contextOf(bareFacts, { etcd: [here, ...others], apiServers: [here, ...others] });
+  ctx.environment.controlPlaneReplicas = 3;
 
   it('controllers and schedulers elect a leader', () => {
     expect(kubeControllerManager.spec(ctx).command).toContain('--leader-elect=true');
     expect(parse(file(kubeScheduler.spec(ctx), 'config.yaml')).leaderElection).toEqual({ leaderElect: true });
   });
 
-  it('etcd knows all members', () => {
-    expect(etcd.spec(ctx).command).toContain(
-      '--initial-cluster=node-1=https://10.0.0.11:2380,node-2=https://10.0.0.12:2380,node-3=https://10.0.0.13:2380',
-    );
+  it('etcd starts with the members that its own was taken in among, and none of another’s data', () => {
+    const initialCluster = 'node-1=https://10.0.0.11:2380,node-2=https://10.0.0.12:2380';
+    const etcdMember = {
+      dataDir: '/var/lib/etcd/etm_2',
+      initialCluster,
+      initialClusterState: 'existing',
+    } as const;
+    const spec = etcd.spec({ ...ctx, etcdMember });
+    expect(spec.command).toContain(`--initial-cluster=${initialCluster}`);
+    expect(spec.command).toContain('--initial-cluster-state=existing');
+    expect(spec.command).toContain('--data-dir=/var/lib/etcd/etm_2');
+    expect(spec.dataDirectories).toEqual(['/var/lib/etcd/etm_2']);
   });
 
   it('the API server uses the member beside it', () => {
@@ -48,7 +57,12 @@ describe('on three control plane hosts', () => {
 });
 
 describe('away from the control plane', () => {
-  const ctx = contextOf(bareFacts, { etcd: others, apiServers: others });
+  const ctx = contextOf(bareFacts, {
+    etcd: others,
+    apiServers: others,
+    holdsEtcd: false,
+    etcdMember: null,
+  });
 
   it.each([kubelet, kubeProxy, coredns])('$name dials an API server of another host', (component) => {
     const kubeconfig = parse(file(component.spec(ctx), 'kubeconfig'));

@@ -1,5 +1,6 @@
 import type { HostFacts } from '@rancher/domain';
 import type { ComponentContext } from './component.ts';
+import { etcdPeerUrl } from './etcd/index.ts';
 
 /** Facts of a machine as most users have it: cgroup v2 with systemd. */
 export const modernFacts: HostFacts = {
@@ -45,10 +46,17 @@ export function contextOf(facts: HostFacts, overrides: Partial<ComponentContext>
       kubernetesVersion: '1.37.2',
       podCidr: '10.42.0.0/16',
       serviceCidr: '10.43.0.0/16',
+      controlPlaneReplicas: 1,
       options: {},
     },
     host: { id: 'host_0123456789abcdef', ...peer, labels: { disk: 'ssd' }, facts },
     etcd: [peer],
+    holdsEtcd: true,
+    etcdMember: {
+      dataDir: '/var/lib/etcd/etm_0123456789abcdef',
+      initialCluster: `${peer.name}=${etcdPeerUrl(peer.address)}`,
+      initialClusterState: 'new',
+    },
     apiServers: [peer],
     ...overrides,
   };

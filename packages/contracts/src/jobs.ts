@@ -23,6 +23,12 @@ export const jobs = {
     deduplicate: (d: { operationId: string }) => d.operationId,
     everyMs: null,
   },
+  /** Carries out what was recorded as intended of one environment's etcd members. */
+  'change-etcd-members': {
+    schema: Type.Object({ environmentId: Type.String() }, { additionalProperties: false }),
+    deduplicate: (d: { environmentId: string }) => d.environmentId,
+    everyMs: null,
+  },
   /** Hosts whose agent is silent; environments whose generation is not observed or whose next look is due. */
   sweep: {
     schema: Type.Object({}, { additionalProperties: false }),

@@ -7,6 +7,7 @@ export const idPrefixes = {
   stack: 'stack',
   service: 'svc',
   instance: 'ins',
+  etcdMember: 'etm',
   plan: 'plan',
   operation: 'op',
   apiKey: 'key',

@@ -1,6 +1,7 @@
 export * from './cidr.ts';
 export * from './conditions.ts';
 export * from './errors.ts';
+export * from './etcd.ts';
 export * from './events.ts';
 export * from './hash.ts';
 export * from './ids.ts';

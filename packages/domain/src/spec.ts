@@ -12,6 +12,8 @@ export interface InstanceSpec {
   command: string[];
   env: Record<string, string>;
   directories: { path: string; mode: number }[];
+  /** Folders of data that are wiped when no instance of the host names them any more. */
+  dataDirectories?: string[];
   files: FileSpec[];
   secrets: SecretFileSpec[];
   certificates: CertificateSpec[];

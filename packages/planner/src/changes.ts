@@ -1,4 +1,4 @@
-import type { FailureMemory, PlannedInstance, PlanWait } from '@rancher/domain';
+import type { EtcdMemberStep, FailureMemory, PlannedInstance, PlanWait } from '@rancher/domain';
 import { backoffMs, remembered } from './backoff.ts';
 import { type Diagnosis, diagnose } from './diagnosis.ts';
 import type { PlannerService } from './types.ts';
@@ -22,6 +22,8 @@ export interface Change {
 export interface Verdict {
   changes: Change[];
   waits: PlanWait[];
+  /** Of etcd's membership. */
+  steps?: EtcdMemberStep[];
 }
 
 /** The changes of services other than etcd, apart from rolling updates: each place is judged by itself. */
@@ -31,7 +33,7 @@ export function placeChanges(world: World, service: PlannerService): Verdict {
   for (const hostId of target) {
     const old = world.planned.get(place(service.name, hostId));
     if (old === undefined) {
-      verdict.changes.push(creation(world, service, hostId));
+      if (!isHeldBack(world, service, hostId)) verdict.changes.push(creation(world, service, hostId));
       continue;
     }
     const diagnosis = diagnose(world, service, old);
@@ -44,6 +46,30 @@ export function placeChanges(world: World, service: PlannerService): Verdict {
     verdict.changes.push(removal(service, old, leavingReason(world, service, old.hostId)));
   }
   return verdict;
+}
+
+/**
+ * Whether a place gets its instance later: what needs etcd where its member does not vote yet, as a learner serves
+ * nobody; what follows one that is held back there; and one more of a service of scale n before the others run what they should now, as one that was alone
+ * may not know yet that leaders are elected.
+ */
+export function isHeldBack(world: World, service: PlannerService, hostId: string): boolean {
+  const etcd = world.services.find((s) => s.placement === 'etcd' && service.after.includes(s.name));
+  const joins = etcd !== undefined && world.placement.get(etcd.name)?.hosts.includes(hostId);
+  if (joins && !world.members.some((m) => m.hostId === hostId && m.voting)) return true;
+  if (service.scale === null) return false;
+  const first = world.services.filter((s) => s.scale !== null && service.after.includes(s.name));
+  const waits = first.some(
+    (s) =>
+      s !== etcd &&
+      !world.planned.has(place(s.name, hostId)) &&
+      world.placement.get(s.name)?.hosts.includes(hostId) &&
+      isHeldBack(world, s, hostId),
+  );
+  if (waits) return true;
+  return [...world.planned.values()].some(
+    (i) => i.service === service.name && diagnose(world, service, i).kind === 'stale',
+  );
 }
 
 export function creation(world: World, service: PlannerService, hostId: string): Change {

@@ -1,109 +1,134 @@
 import type { PlannedInstance } from '@rancher/domain';
 import { type Change, creation, leavingReason, removal, replacement, type Verdict } from './changes.ts';
 import { type Diagnosis, diagnose } from './diagnosis.ts';
-import { allows, hasQuorum, type Member, type Step } from './quorum.ts';
-import type { PlannerService } from './types.ts';
+import { foundingSteps, mayStart, nextMemberStep, quorumView, refused, stepOf } from './members.ts';
+import { hasQuorum } from './quorum.ts';
+import type { PlannerMember, PlannerService } from './types.ts';
 import { waitFor } from './waits.ts';
-import { isHealthy, nameOf, place, type World } from './world.ts';
+import { nameOf, place, type World } from './world.ts';
+
+interface Judged {
+  member: PlannerMember;
+  old: PlannedInstance;
+  diagnosis: Diagnosis;
+}
 
 /**
  * etcd's changes. The first members are made together; from then on there is one step at a time, and only one that the
- * simulation says keeps quorum. Once quorum is lost there is nothing left to protect but the data: every dead process is
- * started again on it at once, for none of them alone could become healthy.
+ * simulation says keeps quorum. A process is started for a member once etcd knows the member, and taken away once etcd
+ * does not any more. Once quorum is lost there is nothing left to protect but the data: every dead process is started
+ * again on it at once, for none of them alone could become healthy.
  */
 export function etcdChanges(world: World, service: PlannerService): Verdict {
-  const members = membersOf(world, service);
-  const target = world.placement.get(service.name)?.hosts ?? [];
-  if (members.length === 0) {
+  if (world.members.length === 0) {
     const lost = world.input.environment.bootstrapped;
-    return {
-      changes: target.map((hostId) => creation(world, service, hostId)),
-      waits: lost
-        ? [waitFor.etcd(world, 'EtcdLost', 'etcd has no member left; recover it from a snapshot')]
-        : [],
-    };
+    const message = 'etcd has no member left; recover it from a snapshot';
+    return { changes: [], waits: lost ? [waitFor.etcd(world, 'EtcdLost', message)] : [] };
   }
-  const judged = members.map((old) => ({ old, diagnosis: diagnose(world, service, old) }));
-  const staying = judged.filter(({ old }) => target.includes(old.hostId));
-  const restarts = staying.flatMap(({ old, diagnosis }) => {
-    const change = replacement(world, service, old, diagnosis);
-    return change === null ? [] : [{ change, dead: diagnosis.kind !== 'failed' || diagnosis.exited }];
+  const steps = foundingSteps(world);
+  const follow = followMembers(world, service);
+  if (steps.length > 0 || follow.length > 0) return { changes: follow, waits: [], steps };
+  const judged = world.members.flatMap((member): Judged[] => {
+    const old = world.planned.get(place(service.name, member.hostId));
+    return old === undefined || member.state === 'removing'
+      ? []
+      : [{ member, old, diagnosis: diagnose(world, service, old) }];
   });
-  const settling = staying.some(({ old, diagnosis }) => isSettling(world, old, diagnosis));
-  const dead = restarts.filter((r) => r.dead).map((r) => r.change);
-  const frozen = restarts.filter((r) => !r.dead).map((r) => r.change);
-  if (!hasQuorum(quorumView(world, members))) {
-    const changes = dead.length > 0 ? dead : settling ? [] : frozen.slice(0, 1);
-    return { changes, waits: lostQuorumWaits(world, members, changes, target) };
-  }
-  const leaving = members.filter((m) => !target.includes(m.hostId));
-  const first = firstStep(world, service, [...dead, ...frozen], leaving, target);
-  if (first === null) return { changes: [], waits: [] };
-  const refusal = settling ? 'a member that was started is not healthy yet' : refused(world, service, first);
-  if (refusal === null) return { changes: [first], waits: [] };
-  const message = `etcd on ${nameOf(world, first.hostId)} must wait (${first.reason}): ${refusal}`;
-  return { changes: [], waits: [waitFor.etcd(world, 'EtcdStepBlocked', message)] };
+  if (!hasQuorum(quorumView(world))) return withoutQuorum(world, service, judged);
+  return withQuorum(world, service, judged);
 }
 
-/** In words why quorum forbids this step now, or null. Every step but the restart of the dead wants the others healthy. */
-export function refused(world: World, service: PlannerService, change: Change): string | null {
-  const view = quorumView(world, membersOf(world, service));
-  const step = stepOf(change);
-  const own = view.find((m) => m.id === step.id);
-  const mends = step.kind !== 'add' && own?.healthy === false;
-  if (!mends && !view.every((m) => m.healthy || m.id === step.id)) return 'another member is not healthy';
-  const simulated = allows(view, step);
-  return simulated.allowed ? null : simulated.why;
-}
-
-function firstStep(
-  world: World,
-  service: PlannerService,
-  restarts: Change[],
-  leaving: PlannedInstance[],
-  target: string[],
-): Change | null {
-  const leave = (m: PlannedInstance) => removal(service, m, leavingReason(world, service, m.hostId));
-  // The dead go before a new one comes; a healthy one goes only after that.
-  const deadLeaving = leaving.filter((m) => !isHealthy(world, m)).map(leave);
-  const joining = target
-    .filter((hostId) => !world.planned.has(place(service.name, hostId)))
-    .map((hostId) => creation(world, service, hostId));
-  const healthyLeaving = leaving.filter((m) => isHealthy(world, m)).map(leave);
-  return [...restarts, ...deadLeaving, ...joining, ...healthyLeaving][0] ?? null;
-}
-
-function lostQuorumWaits(world: World, members: PlannedInstance[], changes: Change[], target: string[]) {
-  const leaving = members.find((m) => !target.includes(m.hostId));
-  const settlingFirst =
-    members.every((m) => target.includes(m.hostId)) && !world.input.environment.bootstrapped;
-  if (changes.length > 0 || settlingFirst) return [];
-  const healthy = members.filter((m) => isHealthy(world, m)).length;
-  const kept = leaving === undefined ? '' : `; ${nameOf(world, leaving.hostId)} keeps its member until then`;
+/** Processes of members that are new, and of those that etcd has let go. */
+function followMembers(world: World, service: PlannerService): Change[] {
+  const known = new Set(world.members.map((m) => m.hostId));
+  const gone = [...world.planned.values()].filter((i) => i.service === service.name && !known.has(i.hostId));
+  const fresh = world.members.filter(
+    (m) =>
+      (m.state === 'learner' || m.state === 'voter') &&
+      !world.planned.has(place(service.name, m.hostId)) &&
+      mayStart(world, m),
+  );
   return [
-    waitFor.etcd(world, 'EtcdQuorumLost', `${healthy} of ${members.length} etcd members answer${kept}`),
+    ...gone.map((i) => removal(service, i, leavingReason(world, service, i.hostId))),
+    ...fresh.map((m) => creation(world, service, m.hostId)),
   ];
 }
 
+function withQuorum(world: World, service: PlannerService, judged: readonly Judged[]): Verdict {
+  const target = world.placement.get(service.name)?.hosts ?? [];
+  const staying = judged.filter(({ old }) => target.includes(old.hostId));
+  const settling = staying.some((j) => isSettling(world, j));
+  const { dead, frozen } = restarts(world, service, staying);
+  const [first] = [...dead, ...frozen];
+  if (first !== undefined) {
+    const refusal = settling ? unsettled : refused(world, stepOf(first));
+    if (refusal === null) return { changes: [first], waits: [] };
+    return { changes: [], waits: [blocked(world, first.hostId, first.reason, refusal)] };
+  }
+  const calls = world.members.filter((m) => m.state.endsWith('ing'));
+  if (calls.length > 0) return { changes: [], waits: calls.map((m) => callWait(world, m)) };
+  const next = nextMemberStep(world, service);
+  if (next === null) return { changes: [], waits: [] };
+  const refusal = settling ? unsettled : next.refusal;
+  if (refusal === null) return { changes: [], waits: [], steps: [next.step] };
+  return { changes: [], waits: [blocked(world, next.step.hostId, next.step.reason, refusal)] };
+}
+
+const unsettled = 'a member that was started is not healthy yet';
+
+function withoutQuorum(world: World, service: PlannerService, judged: readonly Judged[]): Verdict {
+  const { dead, frozen } = restarts(world, service, judged);
+  const settling = judged.some((j) => isSettling(world, j));
+  const changes = dead.length > 0 ? dead : settling ? [] : frozen.slice(0, 1);
+  return { changes, waits: lostQuorumWaits(world, service, changes) };
+}
+
+/** New processes for those that ended, and for those that only do not answer. */
+function restarts(world: World, service: PlannerService, judged: readonly Judged[]) {
+  const all = judged.flatMap(({ old, diagnosis }) => {
+    const change = replacement(world, service, old, diagnosis);
+    return change === null ? [] : [{ change, dead: diagnosis.kind !== 'failed' || diagnosis.exited }];
+  });
+  return {
+    dead: all.filter((r) => r.dead).map((r) => r.change),
+    frozen: all.filter((r) => !r.dead).map((r) => r.change),
+  };
+}
+
+function lostQuorumWaits(world: World, service: PlannerService, changes: Change[]) {
+  const target = world.placement.get(service.name)?.hosts ?? [];
+  const leaving = world.members.find((m) => !target.includes(m.hostId));
+  const beginning = leaving === undefined && !world.input.environment.bootstrapped;
+  if (changes.length > 0 || beginning) return [];
+  const voters = quorumView(world);
+  const healthy = voters.filter((m) => m.healthy).length;
+  const kept = leaving === undefined ? '' : `; ${nameOf(world, leaving.hostId)} keeps its member until then`;
+  return [waitFor.etcd(world, 'EtcdQuorumLost', `${healthy} of ${voters.length} etcd members answer${kept}`)];
+}
+
+function blocked(world: World, hostId: string, reason: string, refusal: string) {
+  const message = `etcd on ${nameOf(world, hostId)} must wait (${reason}): ${refusal}`;
+  return waitFor.etcd(world, 'EtcdStepBlocked', message);
+}
+
+const callWords = {
+  adding: 'is being added to etcd as a learner',
+  promoting: 'is to vote once it has caught up',
+  removing: 'is being removed from etcd',
+} as const;
+
+function callWait(world: World, { hostId, state, lastError }: PlannerMember) {
+  const words = callWords[state as keyof typeof callWords];
+  return waitFor.etcd(
+    world,
+    'EtcdMemberChange',
+    `The member on ${nameOf(world, hostId)} ${words}`,
+    lastError,
+  );
+}
+
 /** A member that fails again and again no longer counts as settling, or it would hold back the mending of another. */
-function isSettling(world: World, old: PlannedInstance, diagnosis: Diagnosis): boolean {
+function isSettling(world: World, { old, diagnosis }: Judged): boolean {
   const failures = world.input.parent?.failures[place(old.service, old.hostId)]?.count ?? 0;
   return diagnosis.kind === 'settling' && failures < 3;
-}
-
-function membersOf(world: World, service: PlannerService): PlannedInstance[] {
-  const hostOrder = new Map(world.hosts.map((h, i) => [h.id, i]));
-  const order = (m: PlannedInstance) => hostOrder.get(m.hostId) ?? world.hosts.length;
-  return [...world.planned.values()]
-    .filter((i) => i.service === service.name)
-    .sort((a, b) => order(a) - order(b) || (a.id < b.id ? -1 : 1));
-}
-
-function quorumView(world: World, members: PlannedInstance[]): Member[] {
-  return members.map((m) => ({ id: m.id, healthy: isHealthy(world, m) }));
-}
-
-function stepOf(change: Change): Step {
-  if (change.kind === 'create') return { kind: 'add', id: change.hostId };
-  return { kind: change.kind === 'replace' ? 'restart' : 'remove', id: change.old!.id };
 }

@@ -1,9 +1,17 @@
-import { contentHash, type Plan, type PlaneMode, parseScheduling, stackLabels } from '@rancher/domain';
+import {
+  contentHash,
+  type EtcdMemberStep,
+  type Plan,
+  type PlaneMode,
+  parseScheduling,
+  stackLabels,
+} from '@rancher/domain';
 import { makePlan } from './plan.ts';
 import type {
   PlannerHost,
   PlannerInput,
   PlannerInstance,
+  PlannerMember,
   PlannerOptions,
   PlannerResult,
   PlannerService,
@@ -74,6 +82,7 @@ export class Lab {
   services: PlannerService[];
   hosts: PlannerHost[];
   parent: Plan | null = null;
+  members: PlannerMember[] = [];
   observed = new Map<string, PlannerInstance>();
   desiredState: PlannerInput['environment']['desiredState'] = 'active';
   bootstrapped = false;
@@ -100,6 +109,7 @@ export class Lab {
       services: this.services,
       hosts: this.hosts,
       parent: this.parent,
+      members: this.members,
       observed: [...this.observed.values()],
       options: this.options,
       specHash: (service, hostId) => contentHash([service, hostId, this.specs[service] ?? 0]),
@@ -109,8 +119,38 @@ export class Lab {
   /** Plans once, and takes the plan as the target. */
   plan(): PlannerResult {
     const result = makePlan(this.input());
+    for (const step of result.memberSteps) this.intend(step);
     this.parent = result.plan ?? this.parent;
     return result;
+  }
+
+  /** Records a step of etcd's membership. */
+  intend({ kind, memberId: id, hostId }: EtcdMemberStep): void {
+    const others = this.members.filter((m) => m.id !== id);
+    const voting = this.members.find((m) => m.id === id)?.voting ?? kind === 'found';
+    const state = ({ found: 'voter', add: 'adding', promote: 'promoting', remove: 'removing' } as const)[
+      kind
+    ];
+    this.members = [...others, { id, hostId, state, voting, lastError: null }];
+  }
+
+  /** etcd does what was intended, if most of those that vote answer. */
+  callEtcd(): void {
+    const voters = this.members.filter((m) => m.voting);
+    if (voters.filter((m) => this.answers(m.hostId)).length <= voters.length / 2) return;
+    this.members = this.members.flatMap((m): PlannerMember[] => {
+      if (m.state === 'adding') return [{ ...m, state: 'learner' }];
+      if (m.state === 'promoting' && this.answers(m.hostId)) return [{ ...m, state: 'voter', voting: true }];
+      return m.state === 'removing' ? [] : [m];
+    });
+  }
+
+  /** The member on a host runs and is healthy. */
+  answers(hostId: string): boolean {
+    const planned = this.parent?.instances.find((i) => i.service === 'etcd' && i.hostId === hostId);
+    const seen = planned && this.observed.get(planned.id);
+    const connected = this.hosts.find((h) => h.id === hostId)?.state === 'active';
+    return connected && seen?.state === 'running' && seen.health === 'healthy';
   }
 
   /** Every instance of the target on a connected host runs and is healthy, and nothing else is there. */
@@ -125,6 +165,7 @@ export class Lab {
       const healthyMs = seen?.healthyMs ?? this.now;
       this.observed.set(id, { ...running, id, service, hostId, startedMs: healthyMs, healthyMs });
     }
+    this.callEtcd();
     return this;
   }
 
@@ -132,7 +173,8 @@ export class Lab {
   converge(): this {
     for (let i = 0; i < 200; i += 1) {
       this.settle();
-      if (this.plan().plan === null) {
+      const before = JSON.stringify(this.members);
+      if (this.plan().plan === null && JSON.stringify(this.members) === before) {
         this.bootstrapped ||= this.observed.size > 0;
         return this;
       }

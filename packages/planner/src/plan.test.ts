@@ -300,15 +300,122 @@ describe('etcd', () => {
     expect(reasons(result)).toContain('EtcdLost');
   });
 
-  it('grows by one member at a time', () => {
+  it('grows by one member at a time: added, started, promoted, and only then the next', () => {
+    const lab = new Lab(3).converge();
+    lab.services = servicesOfScale(3, 3);
+    expect(membership(lab)).toEqual([
+      'add host_2',
+      'create etcd host_2',
+      'promote host_2',
+      'add host_3, create kube-apiserver host_2, create kube-scheduler host_2',
+      'create etcd host_3',
+      'promote host_3',
+      'create kube-apiserver host_3, create kube-scheduler host_3',
+    ]);
+  });
+
+  it('shrinks by one member at a time, after what stands on it has gone', () => {
+    const lab = new Lab(3, servicesOfScale(3, 3)).converge();
+    lab.services = servicesOfScale(1, 1);
+    expect(membership(lab)).toEqual([
+      'remove kube-scheduler host_2, remove kube-scheduler host_3, remove kube-apiserver host_2, remove kube-apiserver host_3',
+      'remove host_2',
+      'remove etcd host_2',
+      'remove host_3',
+      'remove etcd host_3',
+    ]);
+  });
+
+  it('does not take a member out while an API server there still uses it', () => {
+    const lab = new Lab(3, servicesOfScale(3, 3)).converge();
+    lab.services = servicesOfScale(1, 1);
+    const api = lab.one('kube-apiserver', 2);
+    lab.plan();
+    lab.settle().observed.set(api.id, { ...api, state: 'stopping' });
+    const result = lab.plan();
+    expect(result.memberSteps).toEqual([]);
+    expect(result.waits.map((w) => w.condition.message).join()).toContain(
+      'kube-apiserver on host-2 still uses it',
+    );
+  });
+
+  it('makes an odd number of members, and says that hosts are missing', () => {
+    const lab = new Lab(2, servicesOfScale(3, 3)).converge();
+    expect(lab.members.map((m) => m.hostId)).toEqual(['host_1']);
+    expect(lab.plan().conditions).toContainEqual(expect.objectContaining({ reason: 'TooFewHosts' }));
+    lab.hosts = [...lab.hosts, host(3)];
+    lab.converge();
+    expect(lab.members.map((m) => [m.hostId, m.state])).toEqual([
+      ['host_1', 'voter'],
+      ['host_2', 'voter'],
+      ['host_3', 'voter'],
+    ]);
+  });
+
+  it('takes a dead member out before another joins elsewhere', () => {
+    const lab = new Lab(4, servicesOfScale(3, 3)).converge();
+    lab.lose(2);
+    lab.change(2, { desiredState: 'removed' });
+    const steps = membership(lab);
+    expect(steps.indexOf('remove host_2')).toBeLessThan(steps.indexOf('add host_4'));
+    expect(steps).toContain('promote host_4');
+  });
+
+  it('holds everything while a call to etcd is not known to be done, and says why it is not', () => {
     const lab = new Lab(3).converge();
     lab.services = servicesOfScale(3);
-    expect(actions(lab.plan())).toEqual(['create etcd host_2']);
-    expect(actions(lab.plan())).toEqual([]);
-    lab.settle();
-    expect(actions(lab.plan())).toEqual(['create etcd host_3']);
+    lab.plan();
+    lab.members = lab.members.map((m) => ({ ...m, lastError: 'etcdserver: too many learners' }));
+    const result = lab.plan();
+    expect(result.memberSteps).toEqual([]);
+    expect(story(result)).toMatchSnapshot();
+  });
+
+  it('adds a learner anew that keeps failing before it has caught up', () => {
+    const lab = new Lab(3).converge();
+    lab.services = servicesOfScale(3);
+    lab.plan();
+    lab.settle().plan();
+    const first = lab.members.find((m) => m.hostId === 'host_2')!.id;
+    for (let i = 0; i < 40 && lab.members.some((m) => m.id === first); i += 1) {
+      lab.now += 60_000;
+      lab.settle();
+      if (lab.parent!.instances.some((p) => p.service === 'etcd' && p.hostId === 'host_2'))
+        lab.exit('etcd', 2);
+      lab.plan();
+      lab.plan();
+    }
+    expect(lab.members.map((m) => m.id)).not.toContain(first);
+    lab.converge();
+    expect(lab.members.filter((m) => m.voting)).toHaveLength(3);
+  });
+
+  it('elects leaders before there is a second to elect: the first is rolled before the others come', () => {
+    const lab = new Lab(3).converge();
+    lab.services = servicesOfScale(3, 3);
+    lab.specs = { 'kube-scheduler': 1 };
+    const steps = membership(lab);
+    const rolled = steps.findIndex((s) => s.includes('replace kube-scheduler host_1'));
+    const second = steps.findIndex((s) => s.includes('create kube-scheduler host_2'));
+    expect(rolled).toBeGreaterThanOrEqual(0);
+    expect(second).toBeGreaterThan(rolled);
   });
 });
+
+/** Plans and settles until nothing changes: what was done at each look, in its order. */
+function membership(lab: Lab): string[] {
+  const done: string[] = [];
+  for (let i = 0; i < 100; i += 1) {
+    const result = lab.plan();
+    const steps = result.memberSteps.map((s) => `${s.kind} ${s.hostId}`);
+    const what = [...steps, ...actions(result)].join(', ');
+    if (what === '' && lab.members.every((m) => m.state === 'voter')) return done;
+    if (what !== '') done.push(what);
+    lab.now += 1000;
+    lab.settle();
+  }
+  throw new Error(`It does not settle: ${done.join('; ')}`);
+}
 
 describe('desired states', () => {
   it('inactive: nothing is changed, and it says so', () => {

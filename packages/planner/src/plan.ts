@@ -1,5 +1,6 @@
 import {
   derivedId,
+  type EtcdMemberStep,
   type FailureMemory,
   type Plan,
   type PlanAction,
@@ -32,20 +33,27 @@ export function makePlan(input: PlannerInput): PlannerResult {
   if (input.environment.desiredState === 'inactive')
     return result(world, [], [waitFor.deactivated(world), ...waits]);
   const changes: Change[] = [];
+  const steps: EtcdMemberStep[] = [];
   for (const service of world.services) {
     const verdict = service.placement === 'etcd' ? etcdChanges(world, service) : placeChanges(world, service);
     changes.push(...verdict.changes);
     waits.push(...verdict.waits);
+    steps.push(...(verdict.steps ?? []));
   }
   changes.push(...orphans(world));
-  const rolling = rollingChange(world, changes);
+  const rolling = rollingChange(world, changes, steps.length > 0);
   const rolls = rolling.changes.length + rolling.waits.length > 0;
   const moving = rolls ? { changes: [], waits: [] } : movingChange(world);
   changes.push(...rolling.changes, ...moving.changes);
-  return result(world, changes, [...waits, ...rolling.waits, ...moving.waits]);
+  return result(world, changes, [...waits, ...rolling.waits, ...moving.waits], steps);
 }
 
-function result(world: World, changes: Change[], waits: PlanWait[]): PlannerResult {
+function result(
+  world: World,
+  changes: Change[],
+  waits: PlanWait[],
+  memberSteps: EtcdMemberStep[] = [],
+): PlannerResult {
   const plan = changes.length === 0 ? null : planOf(world, changes);
   const target = plan ?? world.input.parent;
   const held = (target?.instances ?? []).filter((i) => i.notBefore > world.now);
@@ -55,6 +63,7 @@ function result(world: World, changes: Change[], waits: PlanWait[]): PlannerResu
   ];
   return {
     plan,
+    memberSteps,
     waits: all,
     conditions: conditionsOf(all),
     nextLookAt: all.length === 0 ? null : Math.min(...all.map((w) => w.nextLookAt)),

@@ -14,6 +14,8 @@ export type Step =
   | { kind: 'restart'; id: string }
   /** A new member, as a learner first. */
   | { kind: 'add'; id: string }
+  /** Let a learner that has caught up vote. */
+  | { kind: 'promote'; id: string }
   /** Take the member out for good. */
   | { kind: 'remove'; id: string };
 
@@ -41,6 +43,12 @@ export function allows(
     case 'restart': {
       if (member?.healthy === false || members.length === 1) return { allowed: true };
       return judge(healthyOthers, members.length, 'while this one restarts');
+    }
+    case 'promote': {
+      if (!others.every((m) => m.healthy)) {
+        return { allowed: false, why: 'a member is not healthy, and one more that votes needs more healthy' };
+      }
+      return judge(healthyOthers + 1, others.length + 1, 'after its promotion');
     }
     case 'add': {
       // With every member healthy the new one may fail right after its promotion and a majority is left; except in growing

@@ -3,6 +3,8 @@ import type {
   Condition,
   ConditionInput,
   EnvironmentDesiredState,
+  EtcdMemberState,
+  EtcdMemberStep,
   Health,
   HostState,
   InstanceState,
@@ -27,6 +29,8 @@ export interface PlannerInput {
   hosts: readonly PlannerHost[];
   /** The present target, or null before the first plan. */
   parent: Plan | null;
+  /** Who belongs to etcd, or is to. */
+  members: readonly PlannerMember[];
   /** What is known of the parent's instances. One that is missing here has not been reported yet. */
   observed: readonly PlannerInstance[];
   /** The environment's conditions as they are: a wait that goes on keeps the deadline that it began with. */
@@ -80,6 +84,17 @@ export interface PlannerInstance {
   exitedMs: number | null;
 }
 
+/** A member of etcd, at most one for each host. */
+export interface PlannerMember {
+  id: string;
+  hostId: string;
+  state: EtcdMemberState;
+  /** It votes, as far as is known: it counts for quorum, promoted or not yet removed. */
+  voting: boolean;
+  /** Why the call that its state stands for has not succeeded yet. */
+  lastError: string | null;
+}
+
 export interface PlannerOptions {
   /** How long a host may be lost before what can move moves elsewhere. */
   hostsReplaceAfterMs: number;
@@ -110,6 +125,8 @@ export const plannerDefaults: PlannerOptions = {
 export interface PlannerResult {
   /** Null: the parent is still right. */
   plan: Plan | null;
+  /** Steps of etcd's membership to be recorded as intended, before the plan. */
+  memberSteps: EtcdMemberStep[];
   /** Everything that is not done yet, one by one. */
   waits: PlanWait[];
   /** The same by condition, one of each type that the planner owns: HostsReady, PlanBlocked, Brake, True or False. */

@@ -51,9 +51,15 @@ export const waitFor = {
     });
   },
 
-  etcd(world: World, reason: 'EtcdLost' | 'EtcdStepBlocked' | 'EtcdQuorumLost', message: string): PlanWait {
+  etcd(
+    world: World,
+    reason: 'EtcdLost' | 'EtcdStepBlocked' | 'EtcdMemberChange' | 'EtcdQuorumLost',
+    message: string,
+    lastError: string | null = null,
+  ): PlanWait {
     const deadline = begun(world, 'PlanBlocked', reason, world.options.stepDeadlineMs);
-    return wait(world, { type: 'PlanBlocked', status: 'True', reason, message, deadline });
+    const error = lastError === null ? {} : { lastError };
+    return wait(world, { type: 'PlanBlocked', status: 'True', reason, message, deadline, ...error });
   },
 
   rolling(world: World, left: number, why: string | null): PlanWait {

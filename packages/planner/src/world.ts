@@ -1,12 +1,13 @@
 import type { PlannedInstance } from '@rancher/domain';
 import { type Brake, brakeOf } from './brake.ts';
-import { byName, startOrder } from './order.ts';
+import { byName, compare, startOrder } from './order.ts';
 import { place } from './place.ts';
-import { type Placement, placeServices } from './placement/index.ts';
+import { membersOf, type Placement, placeServices } from './placement/index.ts';
 import {
   type PlannerHost,
   type PlannerInput,
   type PlannerInstance,
+  type PlannerMember,
   type PlannerOptions,
   type PlannerService,
   plannerDefaults,
@@ -28,6 +29,8 @@ export interface World {
   /** The parent's instances by `<service>/<hostId>`. */
   planned: ReadonlyMap<string, PlannedInstance>;
   observed: ReadonlyMap<string, PlannerInstance>;
+  /** By host name; in an environment that has none yet, the first ones, which are recorded with this plan. */
+  members: PlannerMember[];
 }
 
 export { place } from './place.ts';
@@ -35,6 +38,9 @@ export { place } from './place.ts';
 export function worldOf(input: PlannerInput): World {
   const options = { ...plannerDefaults, ...input.options };
   const hosts = [...input.hosts].sort(byName);
+  const placement = placeServices(input);
+  const rank = new Map(hosts.map((h, i) => [h.id, i]));
+  const order = (m: PlannerMember) => rank.get(m.hostId) ?? hosts.length;
   return {
     input,
     now: input.now,
@@ -43,9 +49,10 @@ export function worldOf(input: PlannerInput): World {
     hosts,
     hostById: new Map(hosts.map((h) => [h.id, h])),
     brake: brakeOf(hosts, options),
-    placement: placeServices(input),
+    placement,
     planned: new Map((input.parent?.instances ?? []).map((i) => [place(i.service, i.hostId), i])),
     observed: new Map(input.observed.map((o) => [o.id, o])),
+    members: membersOf(input, placement).sort((a, b) => order(a) - order(b) || compare(a.id, b.id)),
   };
 }
 

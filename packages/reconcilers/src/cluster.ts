@@ -16,7 +16,16 @@ export interface Cluster {
   /** Server-side apply, as field manager `rancher`; conflicts are ours to win. */
   apply(environmentId: string, object: KubernetesObject): Promise<void>;
   etcd(environmentId: string): Promise<EtcdView>;
+  /** Makes one change of etcd's members, or finds it made. Throws in etcd's words why not. */
+  changeEtcdMember(environmentId: string, change: EtcdMemberChange): Promise<{ initialCluster: string }>;
   close(): void;
+}
+
+/** The member is known by its peer URL. */
+export interface EtcdMemberChange {
+  kind: 'add' | 'promote' | 'remove';
+  name: string;
+  peerUrl: string;
 }
 
 export interface Node {
@@ -33,6 +42,11 @@ export interface EtcdView {
   alarms: { member: string; alarm: string }[];
 }
 
+interface Body {
+  type: string;
+  text: string;
+}
+
 interface NodeList {
   items: {
     metadata: { name: string };
@@ -43,6 +57,8 @@ interface NodeList {
 
 /** One request may take this long (ms): a tunnel to a frozen API server must not hold the look up. */
 const timeoutMs = 5_000;
+/** Several calls to etcd, of 3 s at most each. */
+const memberChangeTimeoutMs = 15_000;
 const largestAnswer = 32 * 1024 * 1024;
 
 /**
@@ -55,8 +71,13 @@ export function createCluster(options: { apiUrl: string; key: () => string; ca?:
   const agent = secure
     ? new HttpsAgent({ keepAlive: true, ...(options.ca === undefined ? {} : { ca: options.ca }) })
     : new HttpAgent({ keepAlive: true });
-  const call = (method: string, path: string, body?: { type: string; text: string }) =>
-    send(secure ? httpsRequest : httpRequest, agent, `${options.apiUrl}${path}`, method, options.key(), body);
+  const call = (method: string, path: string, body?: Body, within = timeoutMs) =>
+    send(secure ? httpsRequest : httpRequest, agent, `${options.apiUrl}${path}`, {
+      method,
+      key: options.key(),
+      body,
+      timeoutMs: within,
+    });
   const kube = (environmentId: string, path: string) => `/k8s/environments/${environmentId}${path}`;
   return {
     async readyz(environmentId) {
@@ -89,6 +110,11 @@ export function createCluster(options: { apiUrl: string; key: () => string; ca?:
     },
     async etcd(environmentId) {
       return JSON.parse(await call('GET', `/internal/v1/environments/${environmentId}/etcd`)) as EtcdView;
+    },
+    async changeEtcdMember(environmentId, change) {
+      const path = `/internal/v1/environments/${environmentId}/etcd/members`;
+      const body = { type: 'application/json', text: JSON.stringify(change) };
+      return JSON.parse(await call('POST', path, body, memberChangeTimeoutMs)) as { initialCluster: string };
     },
     close: () => agent.destroy(),
   };
@@ -137,9 +163,12 @@ function send(
   request: typeof httpRequest,
   agent: HttpAgent,
   url: string,
-  method: string,
-  key: string,
-  body?: { type: string; text: string },
+  {
+    method,
+    key,
+    body,
+    timeoutMs,
+  }: { method: string; key: string; body: Body | undefined; timeoutMs: number },
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const headers = {

@@ -2,6 +2,7 @@ import { recordEvents } from '@rancher/db';
 import { findCondition } from '@rancher/domain';
 import { makePlan, type PlannerInput, type PlannerResult, placeServices } from '@rancher/planner';
 import type { Context } from './context.ts';
+import { memberRows, recordMemberSteps } from './etcd-members.ts';
 import { recordPlan } from './record.ts';
 import { advanceRemovals } from './removal.ts';
 import { ensureSecrets } from './secrets.ts';
@@ -34,6 +35,7 @@ export async function reconcileEnvironment(context: Context, environmentId: stri
 async function pass(context: Context, world: World): Promise<boolean> {
   const now = new Date();
   const { planned, render } = plan(context.specs, world, now.getTime());
+  if (!(await recordMemberSteps(context.prisma, world, planned.memberSteps))) return false;
   if (planned.plan !== null && !(await recordPlan(context.prisma, world, planned.plan, render))) return false;
   const target = planned.plan ?? world.plan;
   const removals = await advanceRemovals(context, { ...world, plan: target }, now);
@@ -55,7 +57,8 @@ async function load({ prisma, masterKey }: Context, environmentId: string): Prom
   if (world === null || world.environment.desiredState === 'removed') return world;
   await ensureSecrets(prisma, masterKey, world.environment, world.secretNames);
   if (isComplete(world)) return world;
-  await ensureSystemStack(prisma, { environmentId, kubernetesVersion: world.environment.kubernetesVersion });
+  const { kubernetesVersion, controlPlaneReplicas } = world.environment;
+  await ensureSystemStack(prisma, { environmentId, kubernetesVersion, controlPlaneReplicas });
   return loadWorld(prisma, environmentId);
 }
 
@@ -84,10 +87,15 @@ export function plan(
     services: plannerServices(world.services),
     hosts: plannerHosts(world.hosts),
     parent: world.plan,
+    members: world.members,
     observed: plannerInstances(world.instances),
     conditions: environment.conditions,
   };
-  const render = specs.renderer(environment, world.hosts, placeServices(input));
+  const render = specs.renderer({
+    ...world,
+    placement: placeServices(input),
+    members: memberRows(world, input),
+  });
   return {
     planned: makePlan({ ...input, specHash: (service, hostId) => render(service, hostId).hash }),
     render,
@@ -100,6 +108,9 @@ async function wake({ queue }: Context, world: World, status: Status, now: Date)
   const dueMs = status.nextLookAt === null ? null : Date.parse(status.nextLookAt) - now.getTime();
   if (dueMs !== null && dueMs <= alarmWithinMs) {
     await queue.enqueue('reconcile-environment', { environmentId }, { delayMs: Math.max(1, dueMs) });
+  }
+  if (world.members.some((m) => m.state.endsWith('ing'))) {
+    await queue.enqueue('change-etcd-members', { environmentId });
   }
   const open = (['ApiServerReady', 'ObjectsApplied', 'NodesReady'] as const).some(
     (type) => findCondition(status.conditions, type)?.status !== 'True',

@@ -1,3 +1,4 @@
+export { changeEtcdMembers } from './change-etcd-members.ts';
 export { checkEnvironment } from './check.ts';
 export { type Cluster, createCluster } from './cluster.ts';
 export type { Context, Log } from './context.ts';
@@ -19,5 +20,5 @@ export { isWiping } from './removal.ts';
 export { runtimeLabel } from './simulated.ts';
 export { SpecCache } from './specs.ts';
 export { sweep } from './sweep.ts';
-export { ensureSystemStack, systemStackName } from './system-stack.ts';
+export { ensureSystemStack, scaleOf, systemStackName } from './system-stack.ts';
 export type { OperationStep } from './world.ts';

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import type { JobData, JobName } from '@rancher/contracts';
 import { type Database, openDatabase } from '@rancher/db';
 import {
@@ -53,6 +54,10 @@ export class Lab {
     nodes: new Map<string, boolean>(),
     applied: [] as string[],
     alarms: [] as object[],
+    /** Changes of etcd's members that were asked for. */
+    memberChanges: [] as string[],
+    /** What etcd answers to them instead of doing them. */
+    memberError: null as string | null,
   };
   readonly agents = new Map<string, Agent>();
   readonly context: Context;
@@ -88,9 +93,10 @@ export class Lab {
     await once(api, 'listening');
     const lab = new Lab(postgres, openDatabase({ url: postgres.url }), api);
     api.on('request', (request, response) => {
-      const [status, body] = lab.#answer(request.method ?? 'GET', request.url ?? '/');
-      request.resume();
-      response.writeHead(status).end(typeof body === 'string' ? body : JSON.stringify(body));
+      void text(request).then((sent) => {
+        const [status, body] = lab.#answer(request.method ?? 'GET', request.url ?? '/', sent);
+        response.writeHead(status).end(typeof body === 'string' ? body : JSON.stringify(body));
+      });
     });
     return lab;
   }
@@ -108,7 +114,11 @@ export class Lab {
   }
 
   /** An environment with hosts that have not registered yet, as the API would write it. */
-  async environment(hosts: number, labels: Record<string, string> = {}): Promise<string> {
+  async environment(
+    hosts: number,
+    labels: Record<string, string> = {},
+    controlPlaneReplicas = 1,
+  ): Promise<string> {
     const id = newId('environment');
     await this.prisma.environment.create({
       data: {
@@ -117,9 +127,14 @@ export class Lab {
         kubernetesVersion: '1.37.2',
         podCidr: '10.42.0.0/16',
         serviceCidr: '10.43.0.0/16',
+        controlPlaneReplicas,
       },
     });
-    await ensureSystemStack(this.prisma, { environmentId: id, kubernetesVersion: '1.37.2' });
+    await ensureSystemStack(this.prisma, {
+      environmentId: id,
+      kubernetesVersion: '1.37.2',
+      controlPlaneReplicas,
+    });
     for (let i = 1; i <= hosts; i += 1) await this.host(id, `host-${i}`, i, labels);
     await this.operation(id, 'environment.create', { kind: 'Environment', id, name: id });
     return id;
@@ -180,7 +195,12 @@ export class Lab {
     return rows.map((e) => `${e.reason}: ${e.message}`);
   }
 
-  #answer(method: string, url: string): [number, unknown] {
+  #answer(method: string, url: string, body: string): [number, unknown] {
+    if (url.endsWith('/etcd/members')) {
+      this.kube.memberChanges.push(body);
+      if (this.kube.memberError !== null) return [503, { detail: this.kube.memberError }];
+      return [200, { initialCluster: 'host-1=https://10.1.0.1:2380' }];
+    }
     if (url.startsWith('/internal/')) {
       return [200, { members: [{ name: 'host-1', healthy: true }], alarms: this.kube.alarms }];
     }

@@ -3,6 +3,7 @@ import type { Queryable } from '@rancher/db';
 import {
   DomainError,
   type EnvironmentDesiredState,
+  type EtcdMemberStep,
   type HostFacts,
   type PlanAction,
   type PlanWait,
@@ -16,6 +17,7 @@ export interface PreviewChange {
   removeHostId?: string;
   desiredState?: EnvironmentDesiredState;
   options?: object;
+  controlPlaneReplicas?: number;
   kubernetesVersion?: string;
   /** A service by its id, with the labels that it would have. */
   service?: { id: string; labels: Record<string, string> };
@@ -30,11 +32,12 @@ export async function previewPlan(
   db: Queryable,
   environmentId: string,
   change: PreviewChange,
-): Promise<{ actions: PlanAction[]; waits: PlanWait[] }> {
+): Promise<{ actions: PlanAction[]; memberSteps: EtcdMemberStep[]; waits: PlanWait[] }> {
   const world = await loadWorld(db, environmentId);
   if (world === null) throw new DomainError('not_found', `There is no environment ${environmentId}.`);
   const { planned } = plan(new SpecCache(), changed(world, change), Date.now());
-  return { actions: planned.plan?.actions ?? [], waits: planned.waits };
+  const { memberSteps, waits } = planned;
+  return { actions: planned.plan?.actions ?? [], memberSteps, waits };
 }
 
 function changed(world: World, change: PreviewChange): World {
@@ -68,11 +71,14 @@ function changed(world: World, change: PreviewChange): World {
     ...world.environment,
     desiredState: change.desiredState ?? world.environment.desiredState,
     options: (change.options as EnvironmentOptions | undefined) ?? world.environment.options,
+    controlPlaneReplicas: change.controlPlaneReplicas ?? world.environment.controlPlaneReplicas,
     kubernetesVersion: change.kubernetesVersion ?? world.environment.kubernetesVersion,
   };
-  const services = world.services.map((s) =>
-    s.id === change.service?.id ? { ...s, labels: change.service.labels } : s,
-  );
+  const services = world.services.map((s) => ({
+    ...s,
+    scale: s.scale === null ? null : environment.controlPlaneReplicas,
+    ...(s.id === change.service?.id ? { labels: change.service.labels } : {}),
+  }));
   return { ...world, environment, services, hosts: [...kept, ...added] };
 }
 

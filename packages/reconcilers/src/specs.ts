@@ -1,7 +1,7 @@
-import { type ComponentContext, components, type Peer } from '@rancher/components';
+import { type ComponentContext, components, type EtcdMember, type Peer } from '@rancher/components';
 import { contentHash, type InstanceSpec } from '@rancher/domain';
 import type { Placement } from '@rancher/planner';
-import { type EnvironmentRow, type HostRow, lastingFacts } from './world.ts';
+import { type EnvironmentRow, type HostRow, lastingFacts, type MemberRow } from './world.ts';
 
 export interface RenderedSpec {
   hash: string;
@@ -10,6 +10,14 @@ export interface RenderedSpec {
 
 /** What a service should run on a host. Throws for a host that has told no facts. */
 export type Render = (service: string, hostId: string) => RenderedSpec;
+
+/** What specs are rendered from: an environment as it is placed now. */
+interface Scene {
+  environment: EnvironmentRow;
+  hosts: readonly HostRow[];
+  members: readonly MemberRow[];
+  placement: ReadonlyMap<string, Placement>;
+}
 
 const rooms = new Map(components.map((c) => [c.name, c]));
 
@@ -26,18 +34,15 @@ export class SpecCache {
   }
 
   /** The renderer for one environment as it is placed now. */
-  renderer(
-    environment: EnvironmentRow,
-    hosts: readonly HostRow[],
-    placement: ReadonlyMap<string, Placement>,
-  ): Render {
+  renderer({ environment, hosts, placement, members }: Scene): Render {
     const byId = new Map(hosts.map((h) => [h.id, h]));
-    const peers = (placed: 'etcd' | 'control-plane') => peersOf(placed, placement, byId);
-    const { id, name, kubernetesVersion, podCidr, serviceCidr, options } = environment;
+    const { id, name, kubernetesVersion, podCidr, serviceCidr, controlPlaneReplicas, options } = environment;
+    const voters = members.filter((m) => m.voting).map((m) => m.hostId);
+    const etcdHosts = hostsOf('etcd', placement);
     const shared = {
-      environment: { id, name, kubernetesVersion, podCidr, serviceCidr, options },
-      etcd: peers('etcd'),
-      apiServers: peers('control-plane'),
+      environment: { id, name, kubernetesVersion, podCidr, serviceCidr, controlPlaneReplicas, options },
+      etcd: peersOf(voters, byId),
+      apiServers: peersOf(hostsOf('control-plane', placement), byId),
     };
     const sharedKey = contentHash(shared);
     const hostKeys = new Map<string, string>();
@@ -53,9 +58,17 @@ export class SpecCache {
         labels: host.labels,
         facts,
       };
-      const hostKey = hostKeys.get(hostId) ?? contentHash({ ...context, facts: lastingFacts(facts) });
+      const own = {
+        holdsEtcd: etcdHosts.includes(hostId),
+        etcdMember: memberContext(members.find((m) => m.hostId === hostId)),
+      };
+      const hostKey = hostKeys.get(hostId) ?? contentHash({ ...context, facts: lastingFacts(facts), ...own });
       hostKeys.set(hostId, hostKey);
-      return this.#render(`${service} ${sharedKey} ${hostKey}`, service, { ...shared, host: context });
+      return this.#render(`${service} ${sharedKey} ${hostKey}`, service, {
+        ...shared,
+        ...own,
+        host: context,
+      });
     };
   }
 
@@ -72,13 +85,19 @@ export class SpecCache {
   }
 }
 
-function peersOf(
-  placed: 'etcd' | 'control-plane',
-  placement: ReadonlyMap<string, Placement>,
-  hosts: ReadonlyMap<string, HostRow>,
-): Peer[] {
+/** Only what it starts with: a member that learns or votes must not be started anew for that. */
+function memberContext(row: MemberRow | undefined): EtcdMember | null {
+  if (row === undefined) return null;
+  const { dataDir, initialCluster, initialClusterState } = row;
+  return { dataDir, initialCluster, initialClusterState };
+}
+
+function hostsOf(placed: 'etcd' | 'control-plane', placement: Scene['placement']): readonly string[] {
   const first = components.find((c) => c.placement === placed);
-  const ids = placement.get(first?.name ?? '')?.hosts ?? [];
+  return placement.get(first?.name ?? '')?.hosts ?? [];
+}
+
+function peersOf(ids: readonly string[], hosts: ReadonlyMap<string, HostRow>): Peer[] {
   return ids.flatMap((id) => {
     const host = hosts.get(id);
     const address = host?.address ?? host?.facts?.address;

@@ -176,7 +176,7 @@ function servicesHealth(world: World, target: Plan | null, seen: ReadonlyMap<str
 }
 
 function stateOf(
-  { environment, hosts, instances }: World,
+  { environment, hosts, instances, members }: World,
   planned: PlannerResult,
   ready: boolean,
 ): EnvironmentState {
@@ -187,9 +187,11 @@ function stateOf(
   if (!wasActive && environment.state !== 'inactive') return ready ? 'active' : 'activating';
   const rolls = planned.waits.some((w) => w.condition.reason === 'RollingUpdate');
   const steps = planned.plan?.actions.some((a) => a.kind === 'replace' && a.graceMs === undefined) ?? false;
+  const regroups =
+    members.some((m) => m.state !== 'voter') || planned.memberSteps.some((s) => s.kind !== 'found');
   // The last instance of a roll is still on its way while the state says so and not everything is healthy.
   const ending = environment.state === 'updating' && !ready;
-  return rolls || steps || ending ? 'updating' : 'active';
+  return rolls || steps || regroups || ending ? 'updating' : 'active';
 }
 
 function eventsOf({ environment }: World, status: Status, now: Date): EventInput[] {

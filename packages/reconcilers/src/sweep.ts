@@ -15,6 +15,9 @@ export async function sweep(context: Context, heardSince: Date): Promise<void> {
   for (const { id, isDue } of environments) if (isDue) touched.add(id);
   for (const environmentId of touched)
     await context.queue.enqueue('reconcile-environment', { environmentId });
+  for (const { environmentId } of await unfinishedMemberChanges(context)) {
+    await context.queue.enqueue('change-etcd-members', { environmentId });
+  }
   const checksAll = isCheckRound(now);
   for (const operationId of await hostOperationsUnderWay(context))
     await context.queue.enqueue('advance-host-operation', { operationId });
@@ -30,6 +33,14 @@ export async function sweep(context: Context, heardSince: Date): Promise<void> {
  */
 function isCheckRound(now: Date): boolean {
   return Math.floor(now.getTime() / (jobs.sweep.everyMs ?? 1)) % 2 === 0;
+}
+
+function unfinishedMemberChanges({ prisma }: Context): Promise<{ environmentId: string }[]> {
+  return prisma.etcdMember.findMany({
+    where: { state: { in: ['adding', 'promoting', 'removing'] } },
+    select: { environmentId: true },
+    distinct: ['environmentId'],
+  });
 }
 
 function due({

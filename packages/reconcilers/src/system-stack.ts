@@ -1,4 +1,4 @@
-import { components } from '@rancher/components';
+import { components, type Placement } from '@rancher/components';
 import type { Queryable } from '@rancher/db';
 import { derivedId, parseScheduling, stackLabels } from '@rancher/domain';
 import type { PlannerService } from '@rancher/planner';
@@ -16,9 +16,9 @@ export function stackVersions(kubernetesVersion: string): Map<string, string> {
  */
 export async function ensureSystemStack(
   db: Queryable,
-  environment: { environmentId: string; kubernetesVersion: string },
+  environment: { environmentId: string; kubernetesVersion: string; controlPlaneReplicas: number },
 ): Promise<void> {
-  const { environmentId, kubernetesVersion } = environment;
+  const { environmentId, kubernetesVersion, controlPlaneReplicas } = environment;
   const stackId = derivedId('stack', environmentId, systemStackName);
   await db.$executeRaw`
     INSERT INTO "Stack" ("id", "environmentId", "name", "kind", "template", "templateVersion")
@@ -28,14 +28,20 @@ export async function ensureSystemStack(
     id: derivedId('service', environmentId, c.name),
     name: c.name,
     version: c.version(kubernetesVersion),
-    scale: c.placement === 'all' ? null : 1,
+    scale: scaleOf(c.placement, controlPlaneReplicas),
   }));
   await db.$executeRaw`
     INSERT INTO "Service" ("id", "environmentId", "stackId", "name", "version", "scale")
     SELECT r."id", ${environmentId}, s."id", r."name", r."version", r."scale"
     FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS r("id" text, "name" text, "version" text, "scale" int)
     JOIN "Stack" s ON s."environmentId" = ${environmentId} AND s."name" = ${systemStackName}
-    ON CONFLICT ("stackId", "name") DO UPDATE SET "version" = excluded."version"`;
+    ON CONFLICT ("stackId", "name") DO UPDATE
+      SET "version" = excluded."version", "scale" = excluded."scale"`;
+}
+
+/** How many instances a component has: as many as the control plane has hosts, or (null) one on every host. */
+export function scaleOf(placement: Placement, controlPlaneReplicas: number): number | null {
+  return placement === 'all' ? null : controlPlaneReplicas;
 }
 
 /** The rows as the planner takes them; what has no component any more is not a service. */

@@ -5,6 +5,7 @@ import {
   canonicalJson,
   type EnvironmentDesiredState,
   type EnvironmentState,
+  type EtcdMemberState,
   type Health,
   type HostFacts,
   type HostKind,
@@ -26,6 +27,7 @@ export interface World {
   /** Not yet removed; those that the plan has left out are `stopping`. */
   instances: InstanceRow[];
   plan: Plan | null;
+  members: MemberRow[];
   secretNames: string[];
   /** Under way. */
   operations: OperationRow[];
@@ -37,6 +39,7 @@ export interface EnvironmentRow {
   kubernetesVersion: string;
   podCidr: string;
   serviceCidr: string;
+  controlPlaneReplicas: number;
   options: EnvironmentOptions;
   desiredState: EnvironmentDesiredState;
   state: EnvironmentState;
@@ -81,6 +84,19 @@ export interface ServiceRow {
   scale: number | null;
   labels: Record<string, string>;
   health: ServiceHealth;
+}
+
+/** A member of etcd. */
+export interface MemberRow {
+  id: string;
+  hostId: string;
+  state: EtcdMemberState;
+  voting: boolean;
+  dataDir: string;
+  initialCluster: string;
+  initialClusterState: 'new' | 'existing';
+  reason: string;
+  lastError: string | null;
 }
 
 export interface InstanceRow {
@@ -134,6 +150,8 @@ export async function loadWorld(db: Queryable, environmentId: string): Promise<W
           'logTail', CASE WHEN i."health" <> 'healthy' THEN coalesce(i."logTail",
             (SELECT r."logTail" FROM "Instance" r WHERE r."id" = i."replaces")) END)), '[]')
         FROM "Instance" i WHERE i."environmentId" = e."id" AND i."removedAt" IS NULL) AS "instances",
+      (SELECT coalesce(jsonb_agg(to_jsonb(m) ORDER BY m."id"), '[]') FROM "EtcdMember" m
+        WHERE m."environmentId" = e."id") AS "members",
       (SELECT to_jsonb(p) FROM "Plan" p WHERE p."id" = e."targetPlanId") AS "plan",
       (SELECT coalesce(jsonb_agg(x."name"), '[]') FROM "EnvironmentSecret" x
         WHERE x."environmentId" = e."id") AS "secretNames",

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { agentTimings, type Slice, type SliceInstance } from '@rancher/contracts';
 import type { InstanceSpec, Inventory } from '@rancher/domain';
 import { type Runtime, tailLog } from '@rancher/runtimes';
@@ -95,7 +96,7 @@ export class Host {
     for (const instance of before) {
       const entry = wanted.get(instance.id);
       if (entry !== undefined) instance.entry = entry;
-      else void this.#remove(instance, slice.stops.find((s) => s.instanceId === instance.id)?.graceMs);
+      else void this.#end(instance, slice.stops.find((s) => s.instanceId === instance.id)?.graceMs);
     }
     for (const instance of added) void instance.bringUp();
     this.#changed();
@@ -138,6 +139,20 @@ export class Host {
     const instance = new Instance(entry, spec, this.#context());
     this.#instances.set(entry.id, instance);
     return instance;
+  }
+
+  /** Takes an instance off the host for good, and with the last that names it, its data. */
+  async #end(instance: Instance, graceMs: number | undefined): Promise<void> {
+    await this.#remove(instance, graceMs);
+    if (this.#poweringOff) return;
+    const kept = new Set([...this.#instances.values()].flatMap((i) => i.spec.dataDirectories ?? []));
+    for (const path of instance.spec.dataDirectories ?? []) {
+      if (kept.has(path)) continue;
+      this.#parts.log.info('wiping', { service: instance.service, path });
+      await rm(path, { recursive: true, force: true }).catch((error) =>
+        this.#parts.log.error('not wiped', { path, error: describe(error) }),
+      );
+    }
   }
 
   async #remove(instance: Instance, graceMs: number | undefined): Promise<void> {

@@ -201,6 +201,18 @@ describe('the control socket', () => {
     expect(slices.map((m) => m.slice.generation)).toEqual([0, 2]);
   });
 
+  it('a spec that was out of use for a plan is sent again: its agent has forgotten it', async () => {
+    const environmentId = await environment();
+    const agent = await connected(environmentId);
+    await plan(environmentId, agent.hostId, 1);
+    await until('the first plan', () => lastSlice(agent).generation === 1);
+    await plan(environmentId, 'host_elsewhere', 2);
+    await until('a plan without it', () => lastSlice(agent).generation === 2);
+    await plan(environmentId, agent.hostId, 3);
+    await until('the plan that has it again', () => lastSlice(agent).generation === 3);
+    expect(lastSlice(agent).specs).toEqual({ [contentHash(spec)]: spec });
+  });
+
   it('inventory is recorded and the environment reconciled', async () => {
     const environmentId = await environment();
     const agent = await connected(environmentId);

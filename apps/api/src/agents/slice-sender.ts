@@ -26,7 +26,10 @@ export function createSliceSender(options: {
     const connection = connections.get(slice.hostId);
     const hash = contentHash(actedOn(slice));
     if (connection === undefined || connection.sentSlice === hash) return;
-    const unsent = slice.instances.map((i) => i.specHash).filter((h) => !connection.sentSpecs.has(h));
+    const used = new Set(slice.instances.map((i) => i.specHash));
+    // The agent forgets what its slice no longer names; one that comes again must be sent again.
+    for (const h of connection.sentSpecs) if (!used.has(h)) connection.sentSpecs.delete(h);
+    const unsent = [...used].filter((h) => !connection.sentSpecs.has(h));
     const found = await specs.get(unsent);
     connection.sentSlice = hash;
     for (const h of found.keys()) connection.sentSpecs.add(h);

@@ -1,8 +1,5 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { text } from 'node:stream/consumers';
+import { askEtcd } from './etcd-client.ts';
 import type { Upstreams } from './upstream.ts';
-
-const timeoutMs = 3_000;
 
 export interface EtcdMember {
   name: string;
@@ -99,47 +96,20 @@ function memberView(member: MemberResponse, answered: Asked | undefined): EtcdMe
 }
 
 async function askMember(upstreams: Upstreams, environmentId: string, hostId: string): Promise<Asked> {
-  const post = (path: string, body: object) => postJson(upstreams, environmentId, hostId, path, body);
+  const post = <T>(path: string, body: object) => askEtcd<T>(upstreams, environmentId, hostId, path, body);
   try {
     const [status, members, alarms] = await Promise.all([
-      post('/v3/maintenance/status', {}),
-      post('/v3/cluster/member/list', { linearizable: false }),
-      post('/v3/maintenance/alarm', { action: 'GET' }),
+      post<StatusResponse>('/v3/maintenance/status', {}),
+      post<{ members?: MemberResponse[] }>('/v3/cluster/member/list', { linearizable: false }),
+      post<{ alarms?: { memberID: string; alarm: string }[] }>('/v3/maintenance/alarm', { action: 'GET' }),
     ]);
     return {
       hostId,
-      status: status as StatusResponse,
-      members: (members as { members?: MemberResponse[] }).members ?? [],
-      alarms: (alarms as { alarms?: { memberID: string; alarm: string }[] }).alarms ?? [],
+      status,
+      members: members.members ?? [],
+      alarms: alarms.alarms ?? [],
     };
   } catch (error) {
     return { hostId, error: (error as Error).message };
   }
-}
-
-async function postJson(
-  upstreams: Upstreams,
-  environmentId: string,
-  hostId: string,
-  path: string,
-  body: object,
-): Promise<unknown> {
-  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    const request = httpRequest(
-      {
-        method: 'POST',
-        path,
-        host: 'etcd',
-        headers: { 'content-type': 'application/json' },
-        agent: upstreams.agent(environmentId, hostId, 'etcd'),
-        signal: AbortSignal.timeout(timeoutMs),
-      },
-      resolve,
-    );
-    request.on('error', reject);
-    request.end(JSON.stringify(body));
-  });
-  const content = await text(answer);
-  if (answer.statusCode !== 200) throw new Error(`etcd answers ${answer.statusCode} to ${path}`);
-  return JSON.parse(content);
 }

@@ -16,6 +16,7 @@ import { jsonOption, keyValue, timeoutOption, waitOption, wholeNumber } from '..
 import { age, type Output, table } from '../output.ts';
 import type { OpenContext } from '../program.ts';
 import { runSteps } from '../progress/steps.ts';
+import { type Replicas, registerUpdate, replicasOption } from './environment-update.ts';
 
 interface CreateOptions {
   version?: string;
@@ -24,6 +25,7 @@ interface CreateOptions {
   label?: Record<string, string>;
   podCidr?: string;
   serviceCidr?: string;
+  controlPlaneReplicas?: Replicas;
   dryRun: boolean;
   wait: boolean;
   timeout: number;
@@ -41,11 +43,13 @@ export function registerEnvironment(program: Command, open: OpenContext): void {
     .addOption(new Option('--label <key=value>', 'a label; can be repeated').argParser(keyValue))
     .option('--pod-cidr <cidr>', 'addresses of pods')
     .option('--service-cidr <cidr>', 'addresses of services')
+    .addOption(replicasOption())
     .option('--dry-run', 'show the plan, make nothing', false)
     .addOption(waitOption())
     .addOption(timeoutOption(600))
     .addOption(jsonOption())
     .action((name: string, options: CreateOptions) => create(open(), name, options));
+  registerUpdate(environment, open);
   environment
     .command('list')
     .alias('ls')
@@ -78,6 +82,9 @@ function creationBody(name: string, options: CreateOptions) {
       ...(options.version === undefined ? {} : { kubernetesVersion: options.version.replace(/^v/, '') }),
       ...(options.podCidr === undefined ? {} : { podCidr: options.podCidr }),
       ...(options.serviceCidr === undefined ? {} : { serviceCidr: options.serviceCidr }),
+      ...(options.controlPlaneReplicas === undefined
+        ? {}
+        : { controlPlane: { replicas: options.controlPlaneReplicas } }),
       hosts: { local: options.hosts },
     },
   };
@@ -163,6 +170,10 @@ function print(output: Output, environment: Environment, hosts: Host[]): void {
     ['Kubernetes', spec.kubernetesVersion],
     ['Pods', spec.podCidr],
     ['Services', spec.serviceCidr],
+    [
+      'Control plane',
+      `on ${spec.controlPlane.replicas} ${spec.controlPlane.replicas === 1 ? 'host' : 'hosts'}`,
+    ],
     ['Age', age(environment.createdAt)],
   ];
   output.print(facts.map(([key, value]) => `${`${key}:`.padEnd(12)}${value}`).join('\n'));

@@ -231,6 +231,17 @@ export type PlanList = {
 export type DryRunResult = {
     kind: 'DryRunResult';
     actions: Array<PlanAction>;
+    /**
+     * The next step of etcd’s membership; the others follow one at a time
+     */
+    memberSteps: Array<{
+        kind: 'found' | 'add' | 'promote' | 'remove';
+        hostId: string;
+        /**
+         * Why, in words
+         */
+        reason: string;
+    }>;
     waits: Array<{
         reason: string;
         message: string;
@@ -268,6 +279,12 @@ export type Environment = {
         kubernetesVersion: string;
         podCidr: string;
         serviceCidr: string;
+        controlPlane: {
+            /**
+             * Members of etcd, and hosts that run the control plane
+             */
+            replicas: number;
+        };
         /**
          * Options of the system stack
          */
@@ -391,6 +408,12 @@ export type EnvironmentCreate = {
          * Private IPv4 block from /24 to /12. Default 10.43.0.0/16
          */
         serviceCidr?: string;
+        controlPlane?: {
+            /**
+             * Members of etcd, and hosts that run the control plane. Default 3 with three hosts or more, else 1
+             */
+            replicas?: 1 | 3 | 5;
+        };
         options?: EnvironmentOptions;
         /**
          * Hosts to make with the environment
@@ -415,6 +438,12 @@ export type EnvironmentPatch = {
     description?: string;
     labels?: LabelsPatch;
     spec?: {
+        controlPlane?: {
+            /**
+             * Members of etcd, and hosts that run the control plane. Grows or shrinks by one member of etcd at a time
+             */
+            replicas?: 1 | 3 | 5;
+        };
         options?: EnvironmentOptionsPatch;
     };
 };

@@ -1,5 +1,5 @@
 import { artifactPath, hostPaths, type InstanceSpec, probeDefaults } from '@rancher/domain';
-import type { Component, ComponentContext } from '../component.ts';
+import type { Component, ComponentContext, EtcdMember } from '../component.ts';
 import { withDefaults } from '../options.ts';
 import { certificate, serviceDirectories } from '../shared/certificates.ts';
 import { flags, oomScore } from '../shared/process.ts';
@@ -8,6 +8,11 @@ import { companionsOf } from '../versions.ts';
 const name = 'etcd';
 export const etcdClientPort = 2379;
 const peerPort = 2380;
+/** How members of etcd reach the one at that address. */
+export const etcdPeerUrl = (address: string) => `https://${address}:${peerPort}`;
+/** Where the data of a member is kept: a folder for each, so that what one left is never taken up by another. */
+export const etcdDataDir = (memberId: string) => `${hostPaths.etcd}/${memberId}`;
+
 /** Loopback only, plain HTTP: health and metrics. */
 const metricsPort = 2381;
 
@@ -21,14 +26,18 @@ export const etcd: Component = {
 };
 
 function spec(ctx: ComponentContext): InstanceSpec {
+  const member = ctx.etcdMember;
+  if (member === null)
+    throw new Error(`${ctx.host.name} is no member of etcd: nothing can be rendered for it`);
   const version = companionsOf(ctx.environment.kubernetesVersion).etcd;
   return {
     component: name,
     version,
     artifacts: [{ name, version }],
-    command: [artifactPath({ name, version }, 'etcd'), ...etcdFlags(ctx)],
+    command: [artifactPath({ name, version }, 'etcd'), ...etcdFlags(ctx, member)],
     env: {},
     directories: [...serviceDirectories(name), { path: hostPaths.etcd, mode: 0o700 }],
+    dataDirectories: [member.dataDir],
     files: [],
     secrets: [],
     certificates: Object.values(certificatesOf(ctx)),
@@ -55,18 +64,18 @@ function certificatesOf(ctx: ComponentContext) {
   return { server: certificate(name, 'server', names), peer: certificate(name, 'peer', names) };
 }
 
-function etcdFlags(ctx: ComponentContext): string[] {
+function etcdFlags(ctx: ComponentContext, member: EtcdMember): string[] {
   const { server, peer } = certificatesOf(ctx);
   const own = ctx.host.address;
   return flags({
     name: ctx.host.name,
-    'data-dir': hostPaths.etcd,
+    'data-dir': member.dataDir,
     'listen-client-urls': `https://127.0.0.1:${etcdClientPort},https://${own}:${etcdClientPort}`,
     'advertise-client-urls': `https://${own}:${etcdClientPort}`,
-    'listen-peer-urls': `https://${own}:${peerPort}`,
-    'initial-advertise-peer-urls': `https://${own}:${peerPort}`,
-    'initial-cluster': ctx.etcd.map((m) => `${m.name}=https://${m.address}:${peerPort}`).join(','),
-    'initial-cluster-state': 'new',
+    'listen-peer-urls': etcdPeerUrl(own),
+    'initial-advertise-peer-urls': etcdPeerUrl(own),
+    'initial-cluster': member.initialCluster,
+    'initial-cluster-state': member.initialClusterState,
     'initial-cluster-token': ctx.environment.id,
     'listen-metrics-urls': `http://127.0.0.1:${metricsPort}`,
     'cert-file': server.certPath,

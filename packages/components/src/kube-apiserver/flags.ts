@@ -34,8 +34,8 @@ export function apiServerFlags(
 }
 
 function etcdAccess(ctx: ComponentContext, { etcd }: Certificates) {
-  const own = ctx.etcd.some((m) => m.address === ctx.host.address);
-  const members = own ? ['127.0.0.1'] : ctx.etcd.map((m) => m.address);
+  // Beside a member it lives and dies with that one, and its spec need not change with the others.
+  const members = ctx.holdsEtcd ? ['127.0.0.1'] : ctx.etcd.map((m) => m.address);
   return {
     'etcd-servers': members.map((address) => `https://${address}:${etcdClientPort}`).join(','),
     'etcd-cafile': etcd.caPath,

@@ -32,5 +32,5 @@ export function flags(values: Record<string, string | number | boolean | undefin
 
 /** Several control planes elect a leader; a single one must not wait for the lease of its predecessor. */
 export function electsLeader(ctx: ComponentContext): boolean {
-  return ctx.apiServers.length > 1;
+  return ctx.environment.controlPlaneReplicas > 1;
 }

@@ -1,3 +1,4 @@
-export { placeServices } from './place-services.ts';
+export { memberId, membersOf } from './etcd-members.ts';
+export { foundingMembers, placeServices } from './place-services.ts';
 export { hostLabels } from './planes.ts';
 export type { Placement } from './scene.ts';

@@ -1,9 +1,9 @@
 import { byName } from '../order.ts';
-import type { PlannerHost, PlannerService } from '../types.ts';
+import type { PlannerHost, PlannerMember, PlannerService } from '../types.ts';
 import { listWords } from '../words.ts';
 import { judge } from './affinity.ts';
 import { best, type Candidates, candidatesOf, shouldMoveAway } from './candidates.ts';
-import { firstMembers } from './etcd-members.ts';
+import { firstMembers, membersOf, oddly } from './etcd-members.ts';
 import { explain, refusalsOf } from './explain.ts';
 import {
   currentHosts,
@@ -28,6 +28,11 @@ export function placeServices(input: PlacementInput): Map<string, Placement> {
   }
   while (dropForbidden(scene));
   return scene.placed;
+}
+
+/** The first members of an environment that has none; those that are recorded where there are any. */
+export function foundingMembers(input: PlacementInput): PlannerMember[] {
+  return membersOf(input, placeServices(input));
 }
 
 /**
@@ -82,7 +87,8 @@ function scaled(scene: Scene, service: PlannerService, candidates: Candidates): 
     : stays.filter((h) => scene.givenUp.has(h.id) || shouldMoveAway(scene, service, candidates, h));
   const kept = stays.filter((h) => !given.includes(h)).slice(0, scale);
   // A lost place is better than none: it is given up only for another.
-  return [...kept, ...best(candidates, scale - kept.length), ...given].slice(0, scale);
+  const hosts = [...kept, ...best(candidates, scale - kept.length), ...given].slice(0, scale);
+  return fixed ? oddly(kept.length, hosts) : hosts;
 }
 
 /** Lost hosts are the first to be given up when a service shrinks. */

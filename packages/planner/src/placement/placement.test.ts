@@ -143,8 +143,9 @@ describe('labels that change while it runs', () => {
     const all: string[][] = [];
     for (let i = 0; i < most; i += 1) {
       const result = lab.settle().plan();
-      if (result.plan === null) return all;
-      all.push(actions(result));
+      const calls = lab.members.some((m) => m.state !== 'voter');
+      if (result.plan === null && !calls) return all;
+      if (result.plan !== null) all.push(actions(result));
       lab.now += 1000;
     }
     throw new Error('it does not come to rest');

@@ -12,7 +12,7 @@ import { planeRules } from './planes.ts';
 
 export type PlacementInput = Pick<
   PlannerInput,
-  'now' | 'environment' | 'services' | 'hosts' | 'parent' | 'observed' | 'options'
+  'now' | 'environment' | 'services' | 'hosts' | 'parent' | 'members' | 'observed' | 'options'
 >;
 
 /** Where one service should run. */
@@ -52,8 +52,9 @@ export interface Scene {
 export function sceneOf(input: PlacementInput): Scene {
   const hosts = input.hosts.filter(isWanted).sort(byName);
   const running = Map.groupBy(input.parent?.instances ?? [], (i) => i.service);
-  const hostsOf = (service: string) => {
-    const ids = new Set(running.get(service)?.map((i) => i.hostId));
+  const members = input.members.filter((m) => m.state !== 'removing');
+  const hostsOf = ({ name, placement }: PlannerService) => {
+    const ids = new Set((placement === 'etcd' ? members : running.get(name))?.map((i) => i.hostId));
     return hosts.filter((h) => ids.has(h.id));
   };
   return {
@@ -62,12 +63,12 @@ export function sceneOf(input: PlacementInput): Scene {
     hosts,
     services: startOrder(input.services),
     givenUp: givenUpHosts(input),
-    current: new Map(input.services.map((s) => [s.name, hostsOf(s.name)])),
+    current: new Map(input.services.map((s) => [s.name, hostsOf(s)])),
     placed: new Map(),
   };
 }
 
-/** Hosts that have it by the parent plan. */
+/** Hosts that have it: by the parent plan, or for etcd by its members. */
 export function currentHosts(scene: Scene, service: PlannerService): readonly PlannerHost[] {
   return scene.current.get(service.name) ?? [];
 }

@@ -58,7 +58,7 @@ export function createEnvironment(app: App, context: Context): void {
 /** All of it in one transaction: an environment is there with its stack and hosts, or not at all. */
 function write({ prisma }: Context, by: KeyPrincipal, body: EnvironmentCreate, spec: EnvironmentSpec) {
   const environmentId = newId('environment');
-  const { kubernetesVersion, podCidr, serviceCidr, options } = spec;
+  const { kubernetesVersion, podCidr, serviceCidr, controlPlaneReplicas, options } = spec;
   return withFreeName(body.name, () =>
     prisma.$transaction(async (tx) => {
       await tx.environment.create({
@@ -70,10 +70,11 @@ function write({ prisma }: Context, by: KeyPrincipal, body: EnvironmentCreate, s
           kubernetesVersion,
           podCidr,
           serviceCidr,
+          controlPlaneReplicas,
           options,
         },
       });
-      await ensureSystemStack(tx, { environmentId, kubernetesVersion });
+      await ensureSystemStack(tx, { environmentId, kubernetesVersion, controlPlaneReplicas });
       const wishes = freeNames(body.name, new Set(), spec.localHosts).map((name) => ({ name, labels: {} }));
       const { machineIds } = await createLocalHosts(tx, environmentId, wishes);
       const target = { kind: 'Environment', id: environmentId, name: body.name } as const;

@@ -55,6 +55,33 @@ describe('POST /v1/environments', () => {
   });
 
   it.each([
+    [undefined, 2, 1],
+    [undefined, 3, 3],
+    [1, 3, 1],
+    [5, 3, 5],
+  ])('200: with replicas %s and %i hosts the control plane gets %i', async (replicas, local, expected) => {
+    const controlPlane = replicas === undefined ? {} : { controlPlane: { replicas } };
+    const name = `replicas-${replicas ?? 'default'}-${local}`;
+    const body = { name, spec: { hosts: { local }, ...controlPlane } };
+    const dry = await api.call('POST', '/v1/environments?dryRun=true', { body });
+    const members = dry.body.actions.filter((a: { service: string }) => a.service === 'etcd').length;
+    expect(members).toBe(Math.min(expected, 3));
+  });
+
+  it('202: with the replicas that were asked for', async () => {
+    const body = { name: 'replicas', spec: { controlPlane: { replicas: 5 } } };
+    const { body: operation } = await api.call('POST', '/v1/environments', { body });
+    const made = await api.call('GET', `/v1/environments/${operation.target.id}`);
+    expect(made.body.spec.controlPlane).toEqual({ replicas: 5 });
+  });
+
+  it.each([
+    [
+      'two replicas',
+      { name: 'x', spec: { controlPlane: { replicas: 2 } } },
+      'invalid_value',
+      '/spec/controlPlane/replicas',
+    ],
     ['unknown field', { name: 'x', colour: 'red' }, 'unknown_field', '/colour'],
     ['unknown nested field', { name: 'x', spec: { podsCidr: '' } }, 'unknown_field', '/spec/podsCidr'],
     ['missing name', {}, 'invalid_request', '/name'],
@@ -303,7 +330,27 @@ describe('PATCH /v1/environments/:id', () => {
     expect(taken.body).toMatchObject({ generation: 3, spec: { options: {} } });
   });
 
+  it('200: another number of control plane hosts, with the plan of it before', async () => {
+    const { id } = await make();
+    const body = { spec: { controlPlane: { replicas: 3 } } };
+    const headers = { 'if-match': '*' };
+    const dry = await api.call('PATCH', `/v1/environments/${id}?dryRun=true`, { body, headers });
+    expect(dry.body).toMatchObject({ kind: 'DryRunResult', memberSteps: [] });
+    const changed = await patch(id, body, headers);
+    expect(changed.body).toMatchObject({ generation: 2, spec: { controlPlane: { replicas: 3 } } });
+    const services = await api.call('GET', `/v1/environments/${id}/services`);
+    const scale = (name: string) =>
+      services.body.items.find((s: { name: string }) => s.name === name).spec?.scale;
+    expect([scale('etcd'), scale('kube-apiserver'), scale('kubelet')]).toEqual([3, 3, null]);
+  });
+
   it.each([
+    [
+      'even members',
+      { spec: { controlPlane: { replicas: 4 } } },
+      'invalid_value',
+      '/spec/controlPlane/replicas',
+    ],
     ['unknown field', { spec: { podCidr: '10.0.0.0/16' } }, 'unknown_field', '/spec/podCidr'],
     ['wrong type', { description: 3 }, 'invalid_value', '/description'],
     [

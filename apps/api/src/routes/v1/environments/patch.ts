@@ -1,7 +1,7 @@
 import type { EnvironmentOptions } from '@rancher/components';
 import { type Environment, type Prisma, recordEvents } from '@rancher/db';
 import { canonicalJson, DomainError } from '@rancher/domain';
-import { previewPlan } from '@rancher/reconcilers';
+import { ensureSystemStack, previewPlan } from '@rancher/reconcilers';
 import { type Static, Type } from 'typebox';
 import type { App, Context } from '../../../context.ts';
 import { checkIfMatch, etagOf } from '../../../http/etag.ts';
@@ -40,9 +40,10 @@ export function patchEnvironment(app: App, context: Context): void {
       assertNotRemoving(row);
       assertNameKept(row, request.body);
       const options = patchedOptions(row, request.body);
-      if (request.query.dryRun === true)
-        return dryRunView(await previewPlan(context.prisma, row.id, { options }));
-      const changed = await write(context, row, request.body, options);
+      const controlPlaneReplicas = request.body.spec?.controlPlane?.replicas ?? row.controlPlaneReplicas;
+      const spec = { options, controlPlaneReplicas };
+      if (request.query.dryRun === true) return dryRunView(await previewPlan(context.prisma, row.id, spec));
+      const changed = await write(context, row, request.body, spec);
       if (changed.generation !== row.generation) await wake(context, row.id);
       reply.header('etag', etagOf(changed));
       return environmentView(changed);
@@ -61,9 +62,10 @@ function write(
   { prisma }: Context,
   row: Environment,
   patch: EnvironmentPatch,
-  options: EnvironmentOptions,
+  { options, controlPlaneReplicas }: { options: EnvironmentOptions; controlPlaneReplicas: number },
 ): Promise<Environment> {
-  const specChanged = canonicalJson(options) !== canonicalJson(row.options);
+  const scaleChanged = controlPlaneReplicas !== row.controlPlaneReplicas;
+  const specChanged = scaleChanged || canonicalJson(options) !== canonicalJson(row.options);
   return prisma.$transaction(async (tx) => {
     const { count } = await tx.environment.updateMany({
       where: { id: row.id, resourceVersion: row.resourceVersion },
@@ -73,6 +75,7 @@ function write(
           ? {}
           : { labels: mergePatch(row.labels, patch.labels) as Prisma.InputJsonObject }),
         options: options as Prisma.InputJsonObject,
+        controlPlaneReplicas,
         resourceVersion: { increment: 1 },
         ...(specChanged ? { generation: { increment: 1 } } : {}),
       },
@@ -80,6 +83,7 @@ function write(
     if (count === 0)
       throw new DomainError('stale_etag', 'It was changed by another request just now. Read it again.');
     const changed = await tx.environment.findUniqueOrThrow({ where: { id: row.id } });
+    if (scaleChanged) await ensureSystemStack(tx, { ...changed, environmentId: row.id });
     await recordEvents(tx, [
       {
         environmentId: row.id,

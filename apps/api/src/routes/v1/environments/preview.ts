@@ -1,6 +1,7 @@
 import { components } from '@rancher/components';
 import { derivedId } from '@rancher/domain';
 import { makePlan } from '@rancher/planner';
+import { scaleOf } from '@rancher/reconcilers';
 import type { Context } from '../../../context.ts';
 import { freeNames } from '../../../intent/local-hosts.ts';
 import { type DryRunResult, dryRunView } from '../plans/schema.ts';
@@ -27,7 +28,7 @@ export async function previewCreation(
       id: derivedId('service', environmentId, component.name),
       name: component.name,
       placement: component.placement,
-      scale: component.placement === 'all' ? null : 1,
+      scale: scaleOf(component.placement, spec.controlPlaneReplicas),
       after: component.after,
     })),
     hosts: freeNames(body.name, new Set(), spec.localHosts).map((name) => ({
@@ -41,8 +42,9 @@ export async function previewCreation(
       factsKnown: true,
     })),
     parent: null,
+    members: [],
     observed: [],
     specHash: (service, hostId) => derivedId('service', service, hostId),
   });
-  return dryRunView({ actions: plan.plan?.actions ?? [], waits: plan.waits });
+  return dryRunView({ ...plan, actions: plan.plan?.actions ?? [] });
 }

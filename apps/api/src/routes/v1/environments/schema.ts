@@ -33,6 +33,9 @@ export const environmentSchema = component(
       kubernetesVersion: Type.String(),
       podCidr: Type.String(),
       serviceCidr: Type.String(),
+      controlPlane: Type.Object({
+        replicas: Type.Integer({ description: 'Members of etcd, and hosts that run the control plane' }),
+      }),
       options: anything('Options of the system stack'),
     }),
     status: Type.Object({
@@ -49,6 +52,16 @@ export const environmentList = listOf('EnvironmentList', environmentSchema);
 
 const environmentOptions = component('EnvironmentOptions', environmentOptionsSchema);
 const environmentOptionsPatch = component('EnvironmentOptionsPatch', patchOf(environmentOptionsSchema));
+
+const controlPlane = (description: string) =>
+  closed({
+    replicas: Type.Optional(
+      Type.Integer({
+        enum: [1, 3, 5],
+        description: `Members of etcd, and hosts that run the control plane. ${description}`,
+      }),
+    ),
+  });
 
 const cidr = (description: string) => Type.String({ description, maxLength: 18 });
 
@@ -67,6 +80,7 @@ export const environmentCreate = component(
           cidr('Private IPv4 block, /20 or larger: each host takes a /24 of it. Default 10.42.0.0/16'),
         ),
         serviceCidr: Type.Optional(cidr('Private IPv4 block from /24 to /12. Default 10.43.0.0/16')),
+        controlPlane: Type.Optional(controlPlane('Default 3 with three hosts or more, else 1')),
         options: Type.Optional(environmentOptions),
         hosts: Type.Optional(
           closed(
@@ -91,7 +105,12 @@ export const environmentPatch = component(
       name: Type.Optional(dnsLabel('Only the one it has: a name is for ever')),
       description: Type.Optional(Type.String({ maxLength: 1000 })),
       labels: Type.Optional(labelsPatch),
-      spec: Type.Optional(closed({ options: Type.Optional(environmentOptionsPatch) })),
+      spec: Type.Optional(
+        closed({
+          controlPlane: Type.Optional(controlPlane('Grows or shrinks by one member of etcd at a time')),
+          options: Type.Optional(environmentOptionsPatch),
+        }),
+      ),
     },
     { description: 'JSON merge patch (RFC 7396)' },
   ),
@@ -113,6 +132,7 @@ export function environmentView(row: Environment): Static<typeof environmentSche
       kubernetesVersion: row.kubernetesVersion,
       podCidr: row.podCidr,
       serviceCidr: row.serviceCidr,
+      controlPlane: { replicas: row.controlPlaneReplicas },
       options: row.options as Record<string, unknown>,
     },
     status: {

@@ -21,6 +21,7 @@ export interface EnvironmentSpec {
   kubernetesVersion: string;
   podCidr: string;
   serviceCidr: string;
+  controlPlaneReplicas: number;
   options: EnvironmentOptions;
   localHosts: number;
 }
@@ -34,12 +35,16 @@ export function completeSpec(spec: EnvironmentCreate['spec'] = {}): EnvironmentS
     kubernetesVersion: knownVersion(spec.kubernetesVersion),
     podCidr: spec.podCidr ?? defaultPodCidr,
     serviceCidr: spec.serviceCidr ?? defaultServiceCidr,
+    controlPlaneReplicas: spec.controlPlane?.replicas ?? defaultReplicas(spec.hosts?.local ?? 0),
     options: spec.options ?? {},
     localHosts: spec.hosts?.local ?? 0,
   };
   checkCidrs(complete);
   return complete;
 }
+
+/** Highly available where there are hosts for it from the start. */
+const defaultReplicas = (hosts: number) => (hosts >= 3 ? 3 : 1);
 
 function knownVersion(asked: string | undefined): string {
   const known = supportedVersions.map((v) => v.version);

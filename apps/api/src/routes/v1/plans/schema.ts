@@ -1,5 +1,5 @@
 import type { Plan } from '@rancher/db';
-import type { PlanAction, PlannedInstance, PlanWait } from '@rancher/domain';
+import type { EtcdMemberStep, PlanAction, PlannedInstance, PlanWait } from '@rancher/domain';
 import { type Static, Type } from 'typebox';
 import { component, nullable } from '../../../http/components.ts';
 import { listOf, timestamp } from '../../../http/schemas.ts';
@@ -68,6 +68,14 @@ export const dryRunResult = component(
   Type.Object({
     kind: Type.Literal('DryRunResult'),
     actions: Type.Array(planAction),
+    memberSteps: Type.Array(
+      Type.Object({
+        kind: Type.String({ enum: ['found', 'add', 'promote', 'remove'] }),
+        hostId: Type.String(),
+        reason: Type.String({ description: 'Why, in words' }),
+      }),
+      { description: 'The next step of etcd’s membership; the others follow one at a time' },
+    ),
     waits: Type.Array(
       Type.Object(
         { reason: Type.String(), message: Type.String() },
@@ -78,10 +86,15 @@ export const dryRunResult = component(
 );
 export type DryRunResult = Static<typeof dryRunResult>;
 
-export function dryRunView(plan: { actions: PlanAction[]; waits: PlanWait[] }): DryRunResult {
+export function dryRunView(plan: {
+  actions: PlanAction[];
+  memberSteps: EtcdMemberStep[];
+  waits: PlanWait[];
+}): DryRunResult {
   return {
     kind: 'DryRunResult',
     actions: plan.actions,
+    memberSteps: plan.memberSteps.map(({ kind, hostId, reason }) => ({ kind, hostId, reason })),
     waits: plan.waits.map(({ condition }) => ({ reason: condition.reason, message: condition.message })),
   };
 }

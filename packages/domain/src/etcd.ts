@@ -1,0 +1,18 @@
+/**
+ * Where a member of etcd is on its way. The states in -ing are calls to etcd that were intended and are not known to be
+ * done: whoever finds one carries it out, again if need be.
+ *
+ *     adding ──► learner ──► promoting ──► voter ──► removing ──► (no row)
+ *                   └──────────────────────────────────▲
+ */
+export const etcdMemberStates = ['adding', 'learner', 'promoting', 'voter', 'removing'] as const;
+export type EtcdMemberState = (typeof etcdMemberStates)[number];
+
+/** A step of etcd's membership, recorded before it is done. `found`: one of the first members, which need no call. */
+export interface EtcdMemberStep {
+  kind: 'found' | 'add' | 'promote' | 'remove';
+  /** Id of the member's row. */
+  memberId: string;
+  hostId: string;
+  reason: string;
+}
