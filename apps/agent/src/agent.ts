@@ -11,6 +11,7 @@ import { gatherFacts } from './facts.ts';
 import { Host } from './host/host.ts';
 import { type Credential, StateDir } from './host/state-dir.ts';
 import type { Log } from './log.ts';
+import { HostMetadata } from './metadata/metadata.ts';
 import { Artifacts } from './prepare/artifacts.ts';
 import { Ledger } from './prepare/ledger.ts';
 import { HostPreparer, type Preparer } from './prepare/prepare.ts';
@@ -49,6 +50,7 @@ export class Agent {
   readonly #reporter: Reporter;
   readonly #closed = new AbortController();
   readonly #host: Host;
+  readonly #metadata: HostMetadata | undefined;
   #localHosts: LocalHostMaker | undefined;
   #connection: Connection | undefined;
   #connectedAt = 0;
@@ -72,6 +74,14 @@ export class Agent {
       connectedAt: () => this.#connectedAt,
       changed: () => this.#reporter.changed(),
     });
+    // Simulated hosts share one machine, and have nobody who asks.
+    if (!simulated)
+      this.#metadata = new HostMetadata({
+        folder: config.stateDir,
+        cgroup: config.cgroup,
+        hostId: () => this.#state.credential?.hostId,
+        log: this.#log,
+      });
     this.#reporter = new Reporter({
       inventory: () => this.#host.inventory(),
       localHosts: () => this.#localHosts?.observed() ?? [],
@@ -91,6 +101,7 @@ export class Agent {
   /** Runs until {@link close}. */
   async run(): Promise<void> {
     await this.#host.resume();
+    this.#metadata?.resume();
     this.#localHosts = await this.#parts.localHosts?.({
       ask: (request) => this.#ask(request),
       changed: () => this.#reporter.changed(),
@@ -108,6 +119,7 @@ export class Agent {
     this.#closed.abort();
     this.#connection?.close();
     this.#host.close();
+    this.#metadata?.close();
     this.#localHosts?.close();
     this.#reporter.close();
     this.#runtime.close();
@@ -145,6 +157,7 @@ export class Agent {
         hello: () => this.#reporter.hello(),
         onMessage: (message) => {
           if (message.type === 'slice') this.#apply(message.slice, hostId);
+          if (message.type === 'metadata') this.#metadata?.update(message.metadata);
         },
         onRequest: (request) => this.#answer(request),
         onRefused: () =>
@@ -177,6 +190,7 @@ export class Agent {
   async #remove(): Promise<void> {
     this.#log.info('this host was removed: stopping everything');
     await this.#host.powerOff();
+    await this.#metadata?.withdraw();
     await this.#parts.onRemoved?.();
     this.#state.forget();
     this.close();

@@ -1,4 +1,4 @@
-import type { HostFacts, HostPower, InstanceSpec, Inventory } from '@rancher/domain';
+import type { HostFacts, HostPower, InstanceSpec, Inventory, Metadata } from '@rancher/domain';
 
 /**
  * The agents' protocol, version 1. All connections are made by the agent. Control messages are JSON text frames on one
@@ -69,6 +69,8 @@ export type AgentMessage =
 export type ServerMessage =
   | { type: 'welcome'; hostId: string; serverTime: string }
   | { type: 'slice'; slice: Slice }
+  /** Whenever it changed, at most once a second; the same for every host of an environment. */
+  | { type: 'metadata'; metadata: Metadata }
   | { type: 'ping'; at: number }
   | { type: 'pong'; at: number }
   | ({ type: 'request'; id: number } & ServerRequest)

@@ -6,6 +6,7 @@ export * from './events.ts';
 export * from './hash.ts';
 export * from './ids.ts';
 export * from './inventory.ts';
+export * from './metadata.ts';
 export * from './plan.ts';
 export * from './programs.ts';
 export * from './scheduling.ts';

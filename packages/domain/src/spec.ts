@@ -99,6 +99,10 @@ export const hostPaths = {
   agent: '/var/lib/rancher-agent',
   artifacts: '/var/lib/rancher-agent/artifacts',
   services: '/var/lib/rancher-agent/services',
+  /** {@link Metadata}, written anew by rename whenever it changes. */
+  metadata: '/var/lib/rancher-agent/metadata.json',
+  /** What the CNI daemon keeps while the host is up; below it `attachments`, a file for each interface of a pod. */
+  cniRun: '/run/rancher-cni',
   cniConf: '/var/lib/rancher-agent/cni/net.d',
   kubelet: '/var/lib/kubelet',
   containerd: '/var/lib/containerd',

@@ -50,7 +50,7 @@ export class StateDir {
 
   /** The host is no more: nothing of who it was stays. */
   forget(): void {
-    for (const name of ['credential', 'slice.json', 'healthy-at.json', 'ledger.json']) {
+    for (const name of ['credential', 'slice.json', 'healthy-at.json', 'ledger.json', 'metadata.json']) {
       rmSync(this.#file(name), { force: true });
     }
   }

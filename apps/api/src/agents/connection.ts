@@ -27,6 +27,8 @@ export class Connection {
   readonly sentSpecs = new Set<string>();
   /** Hash of what it acts on in the last slice that it was sent. */
   sentSlice: string | undefined;
+  /** Version of the metadata that it was sent last. */
+  sentMetadata: string | undefined;
   /** `hello` was recorded: slices may come. */
   greeted = false;
   /** It can make local hosts, so that an empty list of them says something. */
@@ -63,9 +65,14 @@ export class Connection {
   }
 
   send(message: ServerMessage): void {
+    this.sendText(JSON.stringify(message));
+  }
+
+  /** A message that is a text already, as the same one goes to several hosts. */
+  sendText(text: string): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     if (this.#socket.bufferedAmount > maxBuffered) this.#socket.terminate();
-    else this.#socket.send(JSON.stringify(message));
+    else this.#socket.send(text);
   }
 
   /** @throws DomainError `host_unreachable` when the agent hangs up, is silent for 10 s, or says no */

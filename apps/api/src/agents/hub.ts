@@ -8,6 +8,7 @@ import { Connection } from './connection.ts';
 import { Connections, watchLiveness } from './connections.ts';
 import { createIngestion } from './ingestion.ts';
 import { handleMessage } from './messages.ts';
+import { createMetadataSender } from './metadata.ts';
 import { createPusher } from './pusher.ts';
 import { answer } from './requests.ts';
 import type { EnvironmentSecrets } from './secrets.ts';
@@ -59,11 +60,16 @@ export function createAgentHub({ prisma, secrets, replica, logger, metrics, wake
   const streams = createStreams();
   const pusher = createPusher({ push: createSliceSender({ prisma, connections, plans, specs }), logger });
   const endLiveness = watchLiveness({ connections, prisma, logger });
-  const look = setInterval(() => pushWhere(() => true), lookEveryMs);
+  const metadata = createMetadataSender({ prisma, connections, logger });
+  const look = setInterval(() => {
+    pushWhere(() => true);
+    metadata.changedAny();
+  }, lookEveryMs);
   const handling = {
     ingestion,
     logger,
     greet,
+    recorded: tell,
     answer: (hostId: string, request: Parameters<typeof answer>[2]) =>
       answer({ prisma, plans, specs, secrets }, hostId, request),
   };
@@ -75,6 +81,12 @@ export function createAgentHub({ prisma, secrets, replica, logger, metrics, wake
     const { hostId } = connection.info;
     connection.send({ type: 'welcome', hostId, serverTime: new Date().toISOString() });
     pusher.push(hostId);
+    tell(connection);
+  }
+
+  /** What an agent says of its host, others of its environment may want to know. */
+  function tell({ info }: Connection): void {
+    if (info.environmentId !== null) metadata.changed(info.environmentId);
   }
 
   function pushWhere(wanted: (connection: Connection) => boolean): void {
@@ -107,8 +119,10 @@ export function createAgentHub({ prisma, secrets, replica, logger, metrics, wake
     ask: async (hostId, request) => connections.of(hostId).ask(request),
     openTunnel: async (hostId, target) => streams.open(connections.of(hostId), target),
     notified(channel, payload) {
-      if (channel === channels.machine && payload !== '') pusher.push(payload);
-      else pushWhere(({ info }) => payload === '' || info.environmentId === payload);
+      if (channel === channels.machine && payload !== '') return pusher.push(payload);
+      pushWhere(({ info }) => payload === '' || info.environmentId === payload);
+      if (payload === '') metadata.changedAny();
+      else metadata.changed(payload);
     },
     async close() {
       endLiveness();
@@ -116,6 +130,7 @@ export function createAgentHub({ prisma, secrets, replica, logger, metrics, wake
       for (const connection of connections.all()) connection.close(1001, 'the server shuts down');
       streams.close();
       await pusher.close();
+      await metadata.close();
       await ingestion.close();
     },
   };

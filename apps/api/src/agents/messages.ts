@@ -9,6 +9,8 @@ interface Handling {
   logger: Logger;
   /** Called once what a `hello` says is written down. */
   greet(connection: Connection): void;
+  /** Called once an inventory is written down. */
+  recorded(connection: Connection): void;
   /** Answers a request. @throws DomainError that may be shown to the agent */
   answer(hostId: string, request: AgentMessage & { type: 'request' }): Promise<unknown>;
 }
@@ -23,7 +25,9 @@ export function handleMessage(handling: Handling, connection: Connection, messag
       return;
     case 'inventory': {
       const { inventory, localHosts } = message;
-      void ingestion.add(hostId, { inventory, ...(connection.makesLocalHosts ? { localHosts } : {}) });
+      void ingestion
+        .add(hostId, { inventory, ...(connection.makesLocalHosts ? { localHosts } : {}) })
+        .then(() => handling.recorded(connection));
       return;
     }
     case 'facts':

@@ -21,7 +21,7 @@ const name = 'cni';
 /** Who the daemon is in the cluster; its rights are in `objects.ts`. */
 export const cniUser = 'rancher:cni';
 const healthPort = 10055;
-const runDirectory = '/run/rancher-cni';
+const runDirectory = hostPaths.cniRun;
 
 /** The pod network of every host: a resident daemon, and the configuration by which containerd calls its front. */
 export const cni: Component = {
