@@ -14,6 +14,7 @@ import { type BuildOptions, build } from 'esbuild';
 const hostPrograms: Record<string, string> = {
   agent: 'apps/agent/src/main.ts',
   cni: 'apps/cni/src/main.ts',
+  dns: 'apps/dns/src/main.ts',
 };
 
 /** Entry point of each bundle, by `apps/<app>/dist/<name>.js`. */

@@ -1,7 +1,7 @@
 import { type ArtifactRef, artifactPath } from './spec.ts';
 
 /** Our own programs that hosts run. Each is one file, made by `scripts/build.ts`, run by `hostPaths.node`. */
-export const hostPrograms = ['agent', 'cni'] as const;
+export const hostPrograms = ['agent', 'cni', 'dns'] as const;
 export type HostProgram = (typeof hostPrograms)[number];
 
 /**
