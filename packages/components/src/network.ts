@@ -14,7 +14,6 @@ export function kubernetesServiceAddress(serviceCidr: string): string {
 
 /**
  * Where every host's own DNS server listens, on that host alone. The Service `kube-dns` leads the cluster DNS address
- * here. Not the cluster DNS address itself: kube-proxy in nftables mode drops what the host's own processes send to a
- * service address that has no endpoint. 192.0.0.0/24 is reserved by the IETF (RFC 6890), so no network routes it.
+ * here: kube-proxy in nftables mode drops what the host's own processes send to a service address that has no endpoint. 192.0.0.0/24 is reserved by the IETF (RFC 6890), so no network routes it.
  */
 export const nodeLocalDnsAddress = '192.0.0.53';

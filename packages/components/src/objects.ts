@@ -1,6 +1,6 @@
 import { cniUser } from './cni/index.ts';
 import type { EnvironmentContext } from './component.ts';
-import { corednsUser } from './coredns/index.ts';
+import { dnsUser } from './dns/index.ts';
 import { kubeletClientUser } from './kube-apiserver/certificates.ts';
 import { dnsAddress, nodeLocalDnsAddress } from './network.ts';
 
@@ -80,13 +80,13 @@ function dnsRights(): KubernetesObject[] {
   const role: KubernetesObject = {
     apiVersion: `${rbac}/v1`,
     kind: 'ClusterRole',
-    metadata: { name: corednsUser, labels },
+    metadata: { name: dnsUser, labels },
     rules: [
-      { apiGroups: [''], resources: ['services', 'pods', 'namespaces'], verbs: read },
+      { apiGroups: [''], resources: ['services', 'namespaces'], verbs: read },
       { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: read },
     ],
   };
-  return [role, binding(corednsUser, corednsUser, user(corednsUser))];
+  return [role, binding(dnsUser, dnsUser, user(dnsUser))];
 }
 
 /**

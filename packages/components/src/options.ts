@@ -3,6 +3,12 @@ import { type Static, Type } from 'typebox';
 
 const strict = { additionalProperties: false } as const;
 
+const octet = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';
+const nameserver = Type.String({
+  pattern: `^(${octet}\\.){3}${octet}(:[1-9][0-9]{0,4})?$`,
+  description: 'An IPv4 address, with a port where it is not 53.',
+});
+
 /** What a user may set of the system stack. Everything has a default; unknown fields are refused. */
 export const environmentOptionsSchema = Type.Object(
   {
@@ -30,6 +36,26 @@ export const environmentOptionsSchema = Type.Object(
         maximum: 65535,
         description: 'UDP port of the pod network between hosts that share no subnet. Default 4789.',
       }),
+    ),
+    dns: Type.Optional(
+      Type.Object(
+        {
+          nameservers: Type.Optional(
+            Type.Array(nameserver, {
+              maxItems: 8,
+              description: 'Servers for names outside of the cluster. Default: those of each host.',
+            }),
+          ),
+          stubDomains: Type.Optional(
+            Type.Record(
+              Type.String({ pattern: '^[A-Za-z0-9_-]{1,63}(\\.[A-Za-z0-9_-]{1,63})*$' }),
+              Type.Array(nameserver, { minItems: 1, maxItems: 8 }),
+              { ...strict, description: 'Domain → the servers that know its names.' },
+            ),
+          ),
+        },
+        { ...strict, description: 'Names outside of the cluster.' },
+      ),
     ),
     etcdQuotaMegabytes: Type.Optional(
       Type.Integer({

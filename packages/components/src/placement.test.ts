@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { coredns } from './coredns/index.ts';
+import { dns } from './dns/index.ts';
 import { etcd } from './etcd/index.ts';
 import { kubeApiserver } from './kube-apiserver/index.ts';
 import { kubeControllerManager } from './kube-controller-manager/index.ts';
@@ -64,7 +64,7 @@ describe('away from the control plane', () => {
     etcdMember: null,
   });
 
-  it.each([kubelet, kubeProxy, coredns])('$name dials an API server of another host', (component) => {
+  it.each([kubelet, kubeProxy])('$name dials an API server of another host', (component) => {
     const kubeconfig = parse(file(component.spec(ctx), 'kubeconfig'));
     expect(kubeconfig.clusters[0].cluster.server).toBe('https://10.0.0.12:6443');
   });
@@ -86,26 +86,34 @@ describe('kube-proxy', () => {
   });
 });
 
-describe('CoreDNS', () => {
-  const corefile = (nameservers?: string[]) => {
+describe('DNS', () => {
+  const configuration = (nameservers?: string[], options = {}) => {
     const { nameservers: _, ...facts } = bareFacts;
-    return file(
-      coredns.spec(contextOf(nameservers === undefined ? facts : { ...facts, nameservers })),
-      'Corefile',
-    );
+    const ctx = contextOf(nameservers === undefined ? facts : { ...facts, nameservers });
+    const spec = dns.spec({ ...ctx, environment: { ...ctx.environment, options } });
+    return JSON.parse(file(spec, 'config.json'));
   };
 
-  it('asks the host’s servers, never itself', () => {
-    expect(corefile(['10.0.0.2', '192.0.0.53', '10.43.0.10', '10.0.0.3'])).toContain(
-      'forward . 10.0.0.2 10.0.0.3 {',
-    );
+  it.each([
+    [
+      ['10.0.0.2', '192.0.0.53', '10.43.0.10', '10.0.0.3'],
+      ['10.0.0.2', '10.0.0.3'],
+    ],
+    [['192.0.0.53'], []],
+    [undefined, []],
+  ])('with the host’s servers %j asks %j, never itself', (servers, asked) => {
+    expect(configuration(servers).nameservers).toEqual(asked);
   });
 
-  it.each([[undefined], [[]], [['192.0.0.53']]])(
-    'with the servers %j answers SERVFAIL at once',
-    (servers) => {
-      expect(corefile(servers)).not.toContain('forward');
-      expect(corefile(servers)).toContain('rcode SERVFAIL');
-    },
-  );
+  it('asks those that the environment names instead', () => {
+    const options = { dns: { nameservers: ['9.9.9.9'], stubDomains: { 'corp.example': ['10.9.9.9:5353'] } } };
+    expect(configuration(['10.0.0.2'], options)).toMatchObject(options.dns);
+  });
+
+  it('listens on the cluster DNS address too, and answers pods and the host alone', () => {
+    expect(configuration()).toMatchObject({
+      listen: ['192.0.0.53', '10.43.0.10'],
+      allow: ['10.42.0.0/16', '127.0.0.0/8', expect.stringMatching(/^10\.0\.0\.\d+\/32$/)],
+    });
+  });
 });

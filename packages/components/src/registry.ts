@@ -2,7 +2,7 @@ import type { ArtifactRef } from '@rancher/domain';
 import { cni } from './cni/index.ts';
 import type { Component } from './component.ts';
 import { containerd } from './containerd/index.ts';
-import { coredns } from './coredns/index.ts';
+import { dns } from './dns/index.ts';
 import { etcd } from './etcd/index.ts';
 import { kubeApiserver } from './kube-apiserver/index.ts';
 import { kubeControllerManager } from './kube-controller-manager/index.ts';
@@ -20,7 +20,7 @@ export const components: Component[] = [
   kubelet,
   kubeScheduler,
   kubeProxy,
-  coredns,
+  dns,
 ];
 
 /** Every artifact that a host needs for a version of Kubernetes, each once. */

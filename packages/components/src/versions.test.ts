@@ -19,7 +19,7 @@ describe('versions', () => {
       'kubernetes',
       'rancher-cni',
       'cni-plugins',
-      'coredns',
+      'rancher-dns',
     ]);
   });
 

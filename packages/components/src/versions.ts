@@ -7,7 +7,6 @@ interface Companions {
   runc: string;
   cniPlugins: string;
   cniFront: string;
-  coredns: string;
 }
 
 const today: Companions = {
@@ -16,7 +15,6 @@ const today: Companions = {
   runc: '1.5.2',
   cniPlugins: '1.9.1',
   cniFront: '1.0.0',
-  coredns: '1.15.0',
 };
 
 const companions: Record<string, Companions> = {

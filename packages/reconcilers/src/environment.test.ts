@@ -261,7 +261,7 @@ describe('desired states', () => {
     await lab.settle(id);
     expect(await lab.row(id)).toMatchObject({ state: 'inactive', observedGeneration: 2 });
     const plan = (await lab.row(id)).targetPlanId;
-    agent!.change('coredns', { state: 'exited', health: 'unhealthy', exit: { code: 2, signal: null } });
+    agent!.change('dns', { state: 'exited', health: 'unhealthy', exit: { code: 2, signal: null } });
     await agent!.report();
     await reconcileEnvironment(lab.context, id);
     expect((await lab.row(id)).targetPlanId).toBe(plan);

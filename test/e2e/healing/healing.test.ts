@@ -23,7 +23,7 @@ const components = [
   'kube-proxy',
   'containerd',
   'cni',
-  'coredns',
+  'dns',
 ];
 
 let rancher: Installation;

@@ -17,15 +17,6 @@ export function toWire(name: string): Buffer | undefined {
   return wire.length <= maxNameBytes ? wire : undefined;
 }
 
-/** The text of a wire name without compression, without the last dot: for logs and configuration, not for bytes like `.`. */
-export function fromWire(wire: Uint8Array): string {
-  const labels: string[] = [];
-  for (let at = 0; wire[at]! > 0; at += 1 + wire[at]!) {
-    labels.push(Buffer.from(wire.subarray(at + 1, at + 1 + wire[at]!)).toString('latin1'));
-  }
-  return labels.join('.');
-}
-
 /** FNV-1a over the bytes of a wire name in lower case. */
 export function hashOf(wire: Uint8Array, from = 0, to: number = wire.length): number {
   let hash = 0x811c9dc5;

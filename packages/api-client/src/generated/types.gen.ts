@@ -334,6 +334,21 @@ export type EnvironmentOptions = {
      */
     vxlanPort?: number;
     /**
+     * Names outside of the cluster.
+     */
+    dns?: {
+        /**
+         * Servers for names outside of the cluster. Default: those of each host.
+         */
+        nameservers?: Array<string>;
+        /**
+         * Domain → the servers that know its names.
+         */
+        stubDomains?: {
+            [key: string]: Array<string>;
+        };
+    };
+    /**
      * Size at which etcd refuses writes. Default 2048.
      */
     etcdQuotaMegabytes?: number;
@@ -369,6 +384,21 @@ export type EnvironmentOptionsPatch = {
      * UDP port of the pod network between hosts that share no subnet. Default 4789.
      */
     vxlanPort?: number | null;
+    /**
+     * Names outside of the cluster.
+     */
+    dns?: {
+        /**
+         * Servers for names outside of the cluster. Default: those of each host.
+         */
+        nameservers?: Array<string> | null;
+        /**
+         * Domain → the servers that know its names.
+         */
+        stubDomains?: {
+            [key: string]: Array<string>;
+        } | null;
+    } | null;
     /**
      * Size at which etcd refuses writes. Default 2048.
      */
