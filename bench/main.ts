@@ -1,23 +1,24 @@
 /**
- * `./rancher bench create|heal|footprint|scale [--json] [--runs N]`: every figure that the README states comes from
- * here. Each benchmark makes an installation of its own and purges it.
+ * `./rancher bench create|heal|footprint|scale|conformance [--json] [--runs N]`: every figure that the README states comes
+ * from here. Each benchmark makes an installation of its own and purges it.
  */
 import { parseArgs } from 'node:util';
 import { type BenchmarkReport, table } from './report.ts';
 
 const benchmarks: Record<
   string,
-  () => Promise<{ run(runs: number): Promise<BenchmarkReport[]>; runs: number }>
+  () => Promise<{ run(runs: number, options: { focus?: string }): Promise<BenchmarkReport[]>; runs: number }>
 > = {
   create: () => import('./create/create.ts'),
   heal: () => import('./heal/heal.ts'),
   footprint: () => import('./footprint/footprint.ts'),
   scale: () => import('./scale/scale.ts'),
+  conformance: () => import('./conformance/conformance.ts'),
 };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean', default: false }, runs: { type: 'string' } },
+  options: { json: { type: 'boolean', default: false }, runs: { type: 'string' }, focus: { type: 'string' } },
 });
 const name = positionals[0] ?? '';
 const load = benchmarks[name];
@@ -29,7 +30,10 @@ if (load === undefined || (wanted !== undefined && !(Number.isInteger(wanted) &&
   process.exit(2);
 }
 const benchmark = await load();
-const reports = await benchmark.run(wanted ?? benchmark.runs);
+const reports = await benchmark.run(
+  wanted ?? benchmark.runs,
+  values.focus === undefined ? {} : { focus: values.focus },
+);
 process.stdout.write(
   values.json
     ? `${JSON.stringify(reports.length === 1 ? reports[0] : reports, null, 2)}\n`

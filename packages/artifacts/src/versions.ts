@@ -25,6 +25,8 @@ export type OriginName = keyof typeof officialOrigins;
 export interface Recipe {
   /** File of the artifact → the Go package that it is built from. */
   packages: Record<string, string>;
+  /** File of the artifact → the Go package whose tests it is, compiled and not run. */
+  tests?: Record<string, string>;
   /** `-X` settings of the linker, besides `-s -w`. */
   define: Record<string, string>;
 }
@@ -62,7 +64,7 @@ const kubernetesFiles = [
   'kubectl',
 ] as const;
 
-function kubernetes(version: string): Release {
+function kubernetesVersion(version: string): Record<string, string> {
   const define: Record<string, string> = {};
   for (const pkg of ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version']) {
     define[`${pkg}.gitVersion`] = `v${version}`;
@@ -70,6 +72,10 @@ function kubernetes(version: string): Release {
     define[`${pkg}.gitMinor`] = version.split('.')[1]!;
     define[`${pkg}.gitTreeState`] = 'archive';
   }
+  return define;
+}
+
+function kubernetes(version: string): Release {
   return {
     name: 'kubernetes',
     version,
@@ -83,9 +89,29 @@ function kubernetes(version: string): Release {
       })),
     recipe: {
       packages: Object.fromEntries(kubernetesFiles.map((f) => [f, `k8s.io/kubernetes/cmd/${f}`])),
-      define,
+      define: kubernetesVersion(version),
     },
     buildWeight: 100,
+  };
+}
+
+/** Kubernetes' own end-to-end suite and the programs in its images, for `bench/conformance` alone: no host runs them. */
+function kubernetesEndToEnd(version: string): Release {
+  const images = 'k8s.io/kubernetes/test/images';
+  const packages = {
+    ginkgo: 'github.com/onsi/ginkgo/v2/ginkgo',
+    agnhost: `${images}/agnhost`,
+    nonewprivs: `${images}/nonewprivs`,
+    'sample-apiserver': 'k8s.io/sample-apiserver',
+  };
+  const tests = { 'e2e.test': 'k8s.io/kubernetes/test/e2e' };
+  return {
+    name: 'kubernetes-e2e',
+    version,
+    files: [...Object.keys(packages), ...Object.keys(tests)],
+    downloads: () => [],
+    recipe: { packages, tests, define: kubernetesVersion(version) },
+    buildWeight: 120,
   };
 }
 
@@ -214,6 +240,7 @@ function runc(version: string): Release {
 export const releases: readonly Release[] = [
   kubernetes('1.36.3'),
   kubernetes('1.37.2'),
+  kubernetesEndToEnd('1.37.2'),
   etcd('3.7.3'),
   containerd('2.3.7'),
   cniPlugins('1.9.1'),

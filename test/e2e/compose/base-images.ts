@@ -1,24 +1,12 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import {
-  copyFile,
-  cp,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  realpath,
-  rename,
-  rm,
-  symlink,
-} from 'node:fs/promises';
+import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
+import { debianArchive } from '../support/debian.ts';
 import { type Docker, root, told } from './docker.ts';
 
 const debianImage = 'debian:bookworm-slim';
-const debianMirror = 'http://deb.debian.org/debian';
 
 /** The base images that docker-compose.yml and deploy/Dockerfile name, and how each context is filled. */
 const images: Record<string, { dockerfile: string; fill: (context: string) => Promise<void> }> = {
@@ -84,28 +72,6 @@ async function make(docker: Docker['docker'], image: string): Promise<void> {
   } finally {
     await rm(context, { recursive: true, force: true });
   }
-}
-
-/** A tar of the smallest Debian 12, made once. */
-async function debianArchive(cache: string): Promise<string> {
-  const archive = join(cache, 'debian-bookworm-slim.tar');
-  if (existsSync(archive)) return archive;
-  const work = await mkdtemp(join(cache, 'debootstrap-'));
-  try {
-    await told('debootstrap', [
-      '--variant=minbase',
-      '--include=ca-certificates',
-      'bookworm',
-      join(work, 'root'),
-      debianMirror,
-    ]);
-    await rm(join(work, 'root', 'var', 'cache', 'apt', 'archives'), { recursive: true });
-    await told('tar', ['-C', join(work, 'root'), '-cf', join(work, 'root.tar'), '.']);
-    await rename(join(work, 'root.tar'), archive);
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
-  return archive;
 }
 
 async function fillNode(context: string): Promise<void> {

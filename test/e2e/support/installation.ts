@@ -85,6 +85,18 @@ export function run(
   });
 }
 
+/** Runs a program and gives its standard output; throws an Error with what it said when it fails. */
+export async function must(
+  command: string,
+  args: string[],
+  options?: Parameters<typeof run>[2],
+): Promise<string> {
+  const { code, stdout, stderr } = await run(command, args, options);
+  if (code !== 0)
+    throw new Error(`${command} ${args.join(' ')} → ${code}: ${(stdout + stderr).slice(-4000)}`);
+  return stdout;
+}
+
 export async function createInstallation(name: string): Promise<Installation> {
   const home = await mkdtemp(join(tmpdir(), `rancher-${name}-`));
   const port = await freePort();

@@ -40,14 +40,23 @@ interface Setting {
 
 async function compile(recipe: Recipe, { toolchain, cwd, env, goDir }: Setting, job: Job): Promise<void> {
   const packages = Object.values(recipe.packages);
+  const tests = Object.entries(recipe.tests ?? {});
   const flags = ['-trimpath', '-modcacherw', '-ldflags', linkerFlags(recipe)];
   const id = artifactId(job.release);
   const go = (args: string[], onLine: (line: string) => void) =>
     run(toolchain.go, args, { cwd, env, nice: true, onLine });
 
   job.report.step('build', `fetching the modules of ${id}`, { unit: 'packages' });
-  const listed = await go(['list', '-deps', ...flags, ...packages], (line) =>
-    job.report.step('build', line.replace(/^go: /, ''), { unit: 'packages' }),
+  const listed = await go(
+    [
+      'list',
+      '-deps',
+      ...(tests.length > 0 ? ['-test'] : []),
+      ...flags,
+      ...packages,
+      ...tests.map(([, p]) => p),
+    ],
+    (line) => job.report.step('build', line.replace(/^go: /, ''), { unit: 'packages' }),
   );
   assertBuilt(listed, id, goDir);
   const total = listed.stdout.trim().split('\n').length;
@@ -57,11 +66,21 @@ async function compile(recipe: Recipe, { toolchain, cwd, env, goDir }: Setting, 
   const progress = throttle(200, () =>
     job.report.step('build', `compiling ${id}`, { done, total, unit: 'packages' }),
   );
-  const built = await go(['build', '-v', ...flags, '-o', `${job.dir}/`, ...packages], (line) => {
-    if (/^[\w.~-]+(\/[\w.~-]+)*$/.test(line)) done += 1;
+  const count = (compiled: RegExp) => (line: string) => {
+    if (compiled.test(line)) done += 1;
     progress();
-  });
-  assertBuilt(built, id, goDir);
+  };
+  const named = count(/^[\w.~-]+(\/[\w.~-]+)*$/);
+  assertBuilt(await go(['build', '-v', ...flags, '-o', `${job.dir}/`, ...packages], named), id, goDir);
+  for (const [file, pkg] of tests) {
+    // `-v` is a flag of the tests here; `-x` shows each call of the compiler.
+    const called = count(/\/compile -o .* -p /);
+    assertBuilt(
+      await go(['test', '-c', '-vet=off', '-x', ...flags, '-o', join(job.dir, file), pkg], called),
+      id,
+      goDir,
+    );
+  }
   job.report.step('build', `compiled ${id}`, { done: total, total, unit: 'packages' });
   for (const [file, pkg] of Object.entries(recipe.packages)) {
     const output = outputName(pkg);

@@ -1,0 +1,41 @@
+/** The root file systems that images are made from where no registry can be reached: Debian's own packages. */
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { must } from './installation.ts';
+
+const debianMirror = 'http://deb.debian.org/debian';
+
+/**
+ * A tar of the smallest Debian 12 with `packages` besides, made once and kept as `<name>.tar` in the folder `cache`.
+ * Needs Debian's `debootstrap`. Throws an Error with what debootstrap said.
+ */
+export async function debianArchive(
+  cache: string,
+  name = 'debian-bookworm-slim',
+  packages: readonly string[] = [],
+): Promise<string> {
+  const archive = join(cache, `${name}.tar`);
+  if (existsSync(archive)) return archive;
+  await mkdir(cache, { recursive: true });
+  const work = await mkdtemp(join(cache, 'debootstrap-'));
+  try {
+    const include = ['ca-certificates', ...packages].join(',');
+    await must('nice', [
+      '-n',
+      '10',
+      'debootstrap',
+      '--variant=minbase',
+      `--include=${include}`,
+      'bookworm',
+      join(work, 'root'),
+      debianMirror,
+    ]);
+    await rm(join(work, 'root', 'var', 'cache', 'apt', 'archives'), { recursive: true });
+    await must('tar', ['-C', join(work, 'root'), '-cf', join(work, 'root.tar'), '.']);
+    await rename(join(work, 'root.tar'), archive);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return archive;
+}
