@@ -144,6 +144,8 @@ export interface SliceLocalHost {
   hostId: string;
   name: string;
   environmentId: string;
+  /** The network of the machine that it is on; made when it is the first there. */
+  network: string;
   /** Off: everything of it is cut off at once, as by pulling the plug, and it stays so; its disk stays. */
   power: HostPower;
 }

@@ -29,6 +29,9 @@ export type HostState = (typeof hostStates)[number];
 export const hostKinds = ['machine', 'local'] as const;
 export type HostKind = (typeof hostKinds)[number];
 
+/** The network of a machine that local hosts are on unless they are told another. */
+export const defaultHostNetwork = 'default';
+
 /** What a local host's power switch says. Off, nothing of it runs, and its disk stays. */
 export const hostPowers = ['on', 'off'] as const;
 export type HostPower = (typeof hostPowers)[number];

@@ -1,61 +1,85 @@
 import { existsSync } from 'node:fs';
-import { cidrContains, nthAddress, overlaps, parseCidr } from '@rancher/domain';
+import { cidrContains, defaultHostNetwork, nthAddress, overlaps, parseCidr } from '@rancher/domain';
 import { defaultInterface } from '../facts.ts';
-import { readIfPresent, readJson, writeFileIfChanged } from '../files.ts';
+import { readIfPresent } from '../files.ts';
 import { run, tryRun } from '../run.ts';
-import { bridgeMac, bridgeName, netnsPrefix, networkFile, nftTable } from './names.ts';
+import { bridgeMac, bridgeName, isBridgeOf, netnsPrefix, nftTable } from './names.ts';
+import { keepNetwork, knownNetworks, type Network } from './networks.ts';
 import { raiseSysctls, restoreSysctls, sysctlsRaised } from './sysctls.ts';
 
-export interface Bridge {
-  name: string;
-  /** The machine's own address on it, where the API listens for local hosts. */
+/** A network that is there. */
+export interface Bridge extends Network {
+  /** Name of the interface. */
+  link: string;
+  /** The machine's own address on it; on the first network the API listens there for local hosts. */
   address: string;
-  subnet: string;
 }
 
 /**
- * Makes the installation's network on the machine be there: a bridge with an address in a subnet that is kept in
- * `<home>/network.json`, forwarding and the kernel's other limits, and masquerading to the outside by an nft table of its own. Idempotent; needs root.
+ * Makes a network of the installation be there on the machine: a bridge with an address in a subnet that is kept in
+ * `<home>/network.json`, forwarding and the kernel's other limits, and masquerading to the outside by an nft table of its
+ * own; between its networks hosts keep their addresses. Idempotent; needs root.
  * @throws Error when no subnet is free, or one of the kernel's features is missing.
  */
-export async function ensureBridge(home: string, options: { subnet?: string } = {}): Promise<Bridge> {
-  const kept = readJson<{ subnet: string }>(networkFile(home))?.subnet;
-  const subnet = kept ?? options.subnet ?? freeSubnet(await usedSubnets());
-  if (kept === undefined) writeFileIfChanged(networkFile(home), JSON.stringify({ subnet }), 0o644);
-  const bridge = { name: bridgeName(home), address: nthAddress(parseCidr(subnet), 1), subnet };
-  if (!existsSync(`/sys/class/net/${bridge.name}`)) {
-    await run('ip', ['link', 'add', 'name', bridge.name, 'address', bridgeMac(home), 'type', 'bridge']);
+export async function ensureBridge(
+  home: string,
+  { name = defaultHostNetwork, subnet }: { name?: string; subnet?: string } = {},
+): Promise<Bridge> {
+  const network = await keepNetwork(home, name, async () => subnet ?? freeSubnet(await usedSubnets(home)));
+  const bridge = bridgeOf(home, network);
+  const { link, address, index } = bridge;
+  if (!existsSync(`/sys/class/net/${link}`)) {
+    await run('ip', ['link', 'add', 'name', link, 'address', bridgeMac(home, index), 'type', 'bridge']);
   }
-  const prefix = parseCidr(subnet).prefix;
+  const { prefix } = parseCidr(network.subnet);
   await run(
     'ip',
     ['-batch', '-'],
-    [
-      `link set ${bridge.name} mtu ${outsideMtu()} up`,
-      `address replace ${bridge.address}/${prefix} dev ${bridge.name}`,
-    ].join('\n'),
+    [`link set ${link} mtu ${outsideMtu()} up`, `address replace ${address}/${prefix} dev ${link}`].join(
+      '\n',
+    ),
   );
   raiseSysctls();
-  await run('nft', ['-f', '-'], masquerading(nftTable(home), subnet));
-  await throughDocker('-I', bridge.name);
+  const subnets = knownNetworks(home).map((known) => known.subnet);
+  await run('nft', ['-f', '-'], masquerading(nftTable(home), subnets));
+  await throughDocker('-I', link);
   return bridge;
 }
 
-/** Whether the bridge is there and the machine forwards: a cheap look. */
-export function isBridgeUp({ name }: Bridge): boolean {
-  return existsSync(`/sys/class/net/${name}`) && sysctlsRaised();
+function bridgeOf(home: string, network: Network): Bridge {
+  const address = nthAddress(parseCidr(network.subnet), 1);
+  return { ...network, link: bridgeName(home, network.index), address };
 }
 
-/** Removes what {@link ensureBridge} made, but for the choice of the subnet. */
-export async function removeBridge(home: string): Promise<void> {
-  const name = bridgeName(home);
-  await throughDocker('-D', name);
-  if (existsSync(`/sys/class/net/${name}`)) await run('ip', ['link', 'delete', name]);
+/** The network of that name, which has been made before. @throws Error when it has not */
+export function knownBridge(home: string, name: string = defaultHostNetwork): Bridge {
+  const network = knownNetworks(home).find((known) => known.name === name);
+  if (network === undefined) throw new Error(`there is no network ${name}`);
+  return bridgeOf(home, network);
+}
+
+/** Whether the bridge is there and the machine forwards: a cheap look. */
+export function isBridgeUp({ link }: Bridge): boolean {
+  return existsSync(`/sys/class/net/${link}`) && sysctlsRaised();
+}
+
+/** Removes what {@link ensureBridge} made, all networks of the installation, but for the choice of their subnets. */
+export async function removeBridges(home: string): Promise<void> {
+  const links = await bridgeLinks();
+  for (const link of links.filter((name) => isBridgeOf(home, name))) {
+    await throughDocker('-D', link);
+    await run('ip', ['link', 'delete', link]);
+  }
   await tryRun('nft', ['delete', 'table', 'ip', nftTable(home)]);
-  const others = (await run('ip', ['-brief', 'link', 'show', 'type', 'bridge'])).match(
-    /^rancher[0-9a-f]{8}\b/gm,
+  const others = links.some(
+    (name) => !isBridgeOf(home, name) && /^(rancher[0-9a-f]{8}|rn[0-9a-f]{8}-\d+)$/.test(name),
   );
-  if (others === null) restoreSysctls();
+  if (!others) restoreSysctls();
+}
+
+async function bridgeLinks(): Promise<string[]> {
+  const text = await run('ip', ['-brief', 'link', 'show', 'type', 'bridge']);
+  return text.split('\n').flatMap((line) => line.split(/[\s@]/)[0] || []);
 }
 
 /** The first of 172.30.0.0/24 … that overlaps nothing the machine has an address in or a route to. */
@@ -85,22 +109,26 @@ export function outsideMtu(): number {
   return Number.isFinite(mtu) && mtu >= 1280 ? Math.min(1500, mtu) : 1500;
 }
 
-async function usedSubnets(): Promise<string[]> {
+/** What the machine has an address in or a route to, and what other networks of the installation have taken. */
+async function usedSubnets(home: string): Promise<string[]> {
   const routes = await run('ip', ['-4', 'route', 'show', 'table', 'all']);
-  return routes
+  const kept = knownNetworks(home).map((network) => network.subnet);
+  const seen = routes
     .split('\n')
     .map((line) => line.replace(/^(unicast|local|broadcast) /, '').split(' ')[0] ?? '')
     .filter((target) => /^[\d.]+(\/\d+)?$/.test(target))
     .map((target) => (target.includes('/') ? target : `${target}/32`));
+  return [...kept, ...seen];
 }
 
-function masquerading(table: string, subnet: string): string {
+function masquerading(table: string, subnets: readonly string[]): string {
+  const own = `{ ${subnets.join(', ')} }`;
   return `table ip ${table}
 delete table ip ${table}
 table ip ${table} {
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr ${subnet} ip daddr != ${subnet} masquerade
+    ip saddr ${own} ip daddr != ${own} masquerade
   }
 }
 `;

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { defaultHostNetwork } from '@rancher/domain';
 import {
   cgroupExists,
   cgroupProcsFiles,
@@ -14,14 +15,16 @@ import { nameservers } from '../facts.ts';
 import { readIfPresent, writeFileIfChanged } from '../files.ts';
 import { endProcesses } from '../host/end-processes.ts';
 import { run, tryRun } from '../run.ts';
-import { type Bridge, outsideMtu } from './bridge.ts';
+import { type Bridge, knownBridge, outsideMtu } from './bridge.ts';
 import { initScript } from './init-script.ts';
-import { hostsDir, installationCgroup, netnsPrefix, vethPrefix } from './names.ts';
+import { hostSuffix, hostsDir, installationCgroup, netnsPrefix, vethPrefix } from './names.ts';
+import { knownNetworks } from './networks.ts';
 import type { LocalHostRecord } from './records.ts';
 
 /** What of the machine a local host runs on. */
 export interface Machine {
   home: string;
+  /** The first network, where the API listens for local hosts. */
   bridge: Bridge;
   /** Root of the code, and the agent's entry point relative to it. */
   app: string;
@@ -34,10 +37,12 @@ export const hostCgroup = (home: string, record: LocalHostRecord) =>
   `${installationCgroup(home)}/${record.folder}`;
 const agentFolder = (home: string, record: LocalHostRecord) =>
   join(hostFolder(home, record), 'var/lib/rancher-agent');
-/** The last part of its address tells the hosts of one installation apart. */
-const suffix = (record: LocalHostRecord) => record.address.split('.').at(-1);
-const netns = (home: string, record: LocalHostRecord) => `${netnsPrefix(home)}${suffix(record)}`;
-const veth = (home: string, record: LocalHostRecord) => `${vethPrefix(home)}${suffix(record)}`;
+const bridgeOf = (home: string, record: LocalHostRecord) => knownBridge(home, record.network);
+/** Also where the files of its network are gone: then it is cleared up with all that carries the installation's id. */
+const suffix = (home: string, { address, network = defaultHostNetwork }: LocalHostRecord) =>
+  hostSuffix(address, knownNetworks(home).find(({ name }) => name === network)?.index ?? 0);
+const netns = (home: string, record: LocalHostRecord) => `${netnsPrefix(home)}${suffix(home, record)}`;
+const veth = (home: string, record: LocalHostRecord) => `${vethPrefix(home)}${suffix(home, record)}`;
 
 /** Whether its agent has exchanged its token for a credential. */
 export function hasJoined(home: string, record: LocalHostRecord): boolean {
@@ -114,7 +119,14 @@ export function isPluggedIn(home: string, record: LocalHostRecord): boolean {
 
 /** Plugs a running host into the bridge again, which may have been made anew. */
 export async function plugIn(machine: Machine, record: LocalHostRecord): Promise<void> {
-  await run('ip', ['link', 'set', veth(machine.home, record), 'master', machine.bridge.name, 'up']);
+  await run('ip', [
+    'link',
+    'set',
+    veth(machine.home, record),
+    'master',
+    bridgeOf(machine.home, record).link,
+    'up',
+  ]);
 }
 
 function writeFiles(home: string, record: LocalHostRecord): void {
@@ -135,13 +147,14 @@ function writeFiles(home: string, record: LocalHostRecord): void {
   }
 }
 
-async function makeNetwork({ home, bridge }: Machine, record: LocalHostRecord): Promise<void> {
+async function makeNetwork({ home }: Machine, record: LocalHostRecord): Promise<void> {
+  const bridge = bridgeOf(home, record);
   const [ns, link] = [netns(home, record), veth(home, record)];
   const prefix = bridge.subnet.split('/')[1];
   await run('ip', ['netns', 'add', ns]);
   const outside = [
     `link add ${link} mtu ${outsideMtu()} type veth peer name eth0 mtu ${outsideMtu()} netns ${ns}`,
-    `link set ${link} master ${bridge.name} up`,
+    `link set ${link} master ${bridge.link} up`,
   ];
   await run('ip', ['-batch', '-'], outside.join('\n'));
   const inside = [

@@ -13,6 +13,7 @@ import { ensureBridge } from './bridge.ts';
 import { bridgeName, installationCgroup, installationId, nftTable } from './names.ts';
 import { powerOff } from './power-off.ts';
 import { purgeInstallation } from './purge.ts';
+import type { LocalHostRecord } from './records.ts';
 
 const main = join(import.meta.dirname, '../main.ts');
 const until = (condition: () => unknown) =>
@@ -69,19 +70,24 @@ class Installation {
 
   /** The first process of a local host, from the record. */
   init(hostId: string): ProcessIdentity {
+    return this.record(hostId).init!;
+  }
+
+  record(hostId: string): LocalHostRecord {
     const records = JSON.parse(readFileSync(join(this.home, 'local-hosts.json'), 'utf8'));
-    return records.find((r: { hostId: string }) => r.hostId === hostId).init;
+    return records.find((r: { hostId: string }) => r.hostId === hostId);
   }
 
   want(...names: string[]): Slice {
     return this.wantPowered(Object.fromEntries(names.map((name) => [name, 'on'])));
   }
 
-  wantPowered(powers: Record<string, HostPower>): Slice {
+  wantPowered(powers: Record<string, HostPower>, networks: Record<string, string> = {}): Slice {
     const localHosts = Object.entries(powers).map(([name, power]) => ({
       hostId: `host_${name}`,
       name,
       environmentId: 'env_test',
+      network: networks[name] ?? 'default',
       power,
     }));
     const slice = testSlice('host_machine', 0, {}, [], { environmentId: null, localHosts });
@@ -289,6 +295,31 @@ describe('a local host', () => {
     const { address } = await ensureBridge(installation.home);
     await until(() => reaches(installation.init('host_a'), address));
   });
+
+  it('is on a network of its own where it is told so, and reaches the others through the machine', async () => {
+    installation.wantPowered({ a: 'on', b: 'on' }, { b: 'other' });
+    await until(
+      () => installation.stateOf('host_a') === 'running' && installation.stateOf('host_b') === 'running',
+    );
+    const address = (hostId: string) => installation.record(hostId).address;
+    const subnet = (hostId: string) => address(hostId).replace(/\.\d+$/, '');
+    expect(subnet('host_b')).not.toBe(subnet('host_a'));
+    await until(() => reaches(installation.init('host_b'), address('host_a')));
+    await until(() => reaches(installation.init('host_a'), address('host_b')));
+    expect(inside(installation.init('host_b'), 'ip', 'route', 'show', 'default')).toContain(
+      `${subnet('host_b')}.1`,
+    );
+
+    // A network is mended like the first.
+    execFileSync('ip', ['link', 'delete', bridgeName(installation.home, 1)]);
+    await until(() => reaches(installation.init('host_b'), address('host_a')));
+
+    // It joined at the first network's address.
+    await until(() => installation.server.joins.some((join) => join.name === 'b'));
+    await installation.stopAgent();
+    await purgeInstallation(installation.home);
+    expect(installation.traces()).toEqual([]);
+  });
 });
 
 /** Whether somebody at that address answers a host, be it by a refusal. */
@@ -347,7 +378,7 @@ describe('an installation', () => {
       await purgeInstallation(other.home);
       expect(other.traces()).toEqual([]);
       expect(isAlive(ours)).toBe(true);
-      expect((await ensureBridge(installation.home)).name).toBe(bridgeName(installation.home));
+      expect((await ensureBridge(installation.home)).link).toBe(bridgeName(installation.home));
     } finally {
       await other.dispose();
     }

@@ -1,13 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import type { AgentRequest, ObservedLocalHost, SliceLocalHost } from '@rancher/contracts';
+import { defaultHostNetwork } from '@rancher/domain';
 import { isAlive, tailLog } from '@rancher/runtimes';
 import type { AgentConfig } from '../config.ts';
 import { describe } from '../errors.ts';
 import { backoffMs } from '../host/backoff.ts';
 import type { Log } from '../log.ts';
 import { run } from '../run.ts';
-import { ensureBridge, freeAddress, isBridgeUp } from './bridge.ts';
+import { type Bridge, ensureBridge, freeAddress, isBridgeUp, knownBridge } from './bridge.ts';
 import {
   hasJoined,
   hostFolder,
@@ -19,7 +20,7 @@ import {
   writeAgentConfig,
   writeToken,
 } from './local-host.ts';
-import { hostsDir } from './names.ts';
+import { hostSuffix, hostsDir } from './names.ts';
 import { type LocalHostRecord, Records } from './records.ts';
 
 const lookMs = 500;
@@ -61,6 +62,7 @@ export class LocalHosts {
   /** Undefined until it is known what is wanted: nothing is removed before. */
   #wanted: Map<string, SliceLocalHost> | undefined;
   #closed = false;
+  #networking: Promise<unknown> = Promise.resolve();
 
   private constructor(options: Options, machine: Machine) {
     this.#options = options;
@@ -107,21 +109,35 @@ export class LocalHosts {
 
   /** Others on the machine may flush rules, reset forwarding, delete a bridge: looked at, and made again. */
   async #mendNetwork(): Promise<void> {
-    const { home, bridge } = this.#machine;
+    const { home } = this.#machine;
     const running = this.#records.all().filter((record) => this.#runs(record.hostId));
-    if (this.#closed || (isBridgeUp(bridge) && running.every((record) => isPluggedIn(home, record)))) return;
+    const networks = new Set([
+      defaultHostNetwork,
+      ...running.map((record) => record.network ?? defaultHostNetwork),
+    ]);
+    const up = [...networks].every((name) => isBridgeUp(knownBridge(home, name)));
+    if (this.#closed || (up && running.every((record) => isPluggedIn(home, record)))) return;
     this.#options.log.warn('the network of local hosts is not as it was: it is made again', {
-      bridge: bridge.name,
+      networks: [...networks],
     });
-    await ensureBridge(home);
+    for (const name of networks) await this.#ensureNetwork(name);
     for (const record of running) await plugIn(this.#machine, record);
+  }
+
+  /** One after the other, so that no two choose the same subnet. */
+  #ensureNetwork(name: string = defaultHostNetwork): Promise<Bridge> {
+    const made = this.#networking.then(() => ensureBridge(this.#machine.home, { name }));
+    this.#networking = made.catch(() => {});
+    return made;
   }
 
   async #adopt(): Promise<void> {
     for (const record of this.#records.all()) {
       const running = record.init !== undefined && isAlive(record.init);
       this.#lives.set(record.hostId, newLife(running ? 'running' : 'creating'));
-      if (running) await plugIn(this.#machine, record);
+      if (!running) continue;
+      await this.#ensureNetwork(record.network);
+      await plugIn(this.#machine, record);
     }
   }
 
@@ -180,6 +196,7 @@ export class LocalHosts {
     // Meanwhile; its agent reads the token whenever it is there.
     const token = hasJoined(home, record) ? undefined : this.#bringToken(record.hostId, life);
     token?.catch(() => {});
+    await this.#ensureNetwork(record.network);
     const init = await powerOn(this.#machine, record);
     this.#records.set({ ...record, init });
     life.madeAt = Date.now();
@@ -210,15 +227,18 @@ export class LocalHosts {
     life.failures = 0;
   }
 
-  async #register({ hostId, name, environmentId }: SliceLocalHost): Promise<LocalHostRecord> {
-    const { home, bridge } = this.#machine;
+  async #register({ hostId, name, environmentId, network }: SliceLocalHost): Promise<LocalHostRecord> {
+    const { home } = this.#machine;
+    const bridge = await this.#ensureNetwork(network);
     const others = this.#records.all();
     const address = freeAddress(
       bridge.subnet,
       others.map((r) => r.address),
     );
-    const folder = others.some((r) => r.folder === name) ? `${name}-${address.split('.').at(-1)}` : name;
-    const record = { hostId, name, environmentId, folder, address };
+    const folder = others.some((r) => r.folder === name)
+      ? `${name}-${hostSuffix(address, bridge.index)}`
+      : name;
+    const record = { hostId, name, environmentId, folder, address, network };
     this.#records.set(record);
     // What is there is of a host that nobody knows any more.
     await run('rm', ['-rf', hostFolder(home, record)]);

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { freeAddress, freeSubnet } from './bridge.ts';
 import { reachable } from './local-host.ts';
-import { bridgeMac, bridgeName, installationId, vethPrefix } from './names.ts';
+import { bridgeMac, bridgeName, hostSuffix, installationId, isBridgeOf, vethPrefix } from './names.ts';
 import { preflightLocalHosts } from './preflight.ts';
 
 it('chooses a subnet that overlaps nothing', () => {
@@ -20,7 +20,11 @@ it('names what it makes after the installation, within the kernel’s 15 charact
   expect(installationId('/var/lib/rancher')).toBe(installationId('/var/lib/rancher/'));
   expect(installationId('/var/lib/rancher')).not.toBe(installationId('/var/lib/rancher2'));
   expect(bridgeName('/x')).toHaveLength(15);
-  expect(`${vethPrefix('/x')}254`.length).toBeLessThanOrEqual(15);
+  expect(bridgeName('/x', 26).length).toBeLessThanOrEqual(15);
+  expect(`${vethPrefix('/x')}${hostSuffix('172.30.9.254', 26)}`.length).toBeLessThanOrEqual(15);
+  expect(new Set([0, 1, 2].map((index) => hostSuffix('172.30.9.2', index))).size).toBe(3);
+  expect(isBridgeOf('/x', bridgeName('/x', 3))).toBe(true);
+  expect(isBridgeOf('/y', bridgeName('/x', 3))).toBe(false);
   expect(bridgeMac('/x')).toMatch(/^02(:[0-9a-f]{2}){5}$/);
 });
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { cgroupExists, isAlive, type ProcessIdentity, removeCgroup, signalProcess } from '@rancher/runtimes';
 import { endProcesses } from '../host/end-processes.ts';
 import { run } from '../run.ts';
-import { listNamespaces, removeBridge } from './bridge.ts';
+import { listNamespaces, removeBridges } from './bridge.ts';
 import { powerCut } from './local-host.ts';
 import { installationCgroup } from './names.ts';
 import { Records } from './records.ts';
@@ -34,7 +34,7 @@ export async function cutLeftovers(home: string): Promise<void> {
     removeCgroup(cgroup);
   }
   for (const name of await listNamespaces(home)) await run('ip', ['netns', 'delete', name]);
-  await removeBridge(home);
+  await removeBridges(home);
 }
 
 async function askToStop(init: ProcessIdentity): Promise<void> {

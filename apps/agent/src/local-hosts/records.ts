@@ -10,6 +10,8 @@ export interface LocalHostRecord {
   /** Folder below `<home>/hosts`. */
   folder: string;
   address: string;
+  /** Name of its network; absent: the default one. */
+  network?: string;
   /** Its first process; absent while it is not running. */
   init?: ProcessIdentity;
 }

@@ -389,7 +389,7 @@ describe('requests of agents', () => {
     await notify(api.database.prisma, channels.machine, machine.hostId);
     await until('the local host in the slice', () => lastSlice(machine).localHosts.length === 1);
     expect(lastSlice(machine).localHosts).toEqual([
-      { hostId: host.id, name: 'l-1', environmentId, power: 'on' },
+      { hostId: host.id, name: 'l-1', environmentId, network: 'default', power: 'on' },
     ]);
     expect(await other.ask({ method: 'localHostToken', hostId: host.id })).toMatchObject({ ok: false });
     const reply = await machine.ask({ method: 'localHostToken', hostId: host.id });

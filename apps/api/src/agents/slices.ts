@@ -2,6 +2,7 @@ import type { Slice, SliceInstance, SliceLocalHost, SliceStop } from '@rancher/c
 import type { PrismaClient } from '@rancher/db';
 import {
   type Condition,
+  defaultHostNetwork,
   findCondition,
   type HostPower,
   type InstanceSpec,
@@ -87,7 +88,15 @@ export async function loadLocalHosts(
 ): Promise<Map<string, SliceLocalHost[]>> {
   const rows = await prisma.host.findMany({
     where: { machineId: { in: machineIds }, removedAt: null, environmentId: { not: null } },
-    select: { id: true, name: true, environmentId: true, machineId: true, conditions: true, power: true },
+    select: {
+      id: true,
+      name: true,
+      environmentId: true,
+      machineId: true,
+      conditions: true,
+      power: true,
+      network: true,
+    },
     orderBy: { createdAt: 'asc' },
   });
   const byMachine = new Map<string, SliceLocalHost[]>(machineIds.map((id) => [id, []]));
@@ -97,6 +106,7 @@ export async function loadLocalHosts(
       hostId: row.id,
       name: row.name,
       environmentId: row.environmentId!,
+      network: row.network ?? defaultHostNetwork,
       power: row.power as HostPower,
     });
   }

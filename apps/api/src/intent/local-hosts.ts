@@ -1,9 +1,11 @@
 import type { Host, Queryable } from '@rancher/db';
-import { DomainError, newId } from '@rancher/domain';
+import { DomainError, defaultHostNetwork, newId } from '@rancher/domain';
 
 export interface LocalHostWish {
   name: string;
   labels: Record<string, string>;
+  /** The network of its machine that it is on; the default one when left out. */
+  network?: string;
 }
 
 /**
@@ -20,7 +22,7 @@ export async function createLocalHosts(
   if (wishes.length === 0) return { hosts: [], machineIds: [] };
   const machines = await loadMachines(tx);
   const hosts: Host[] = [];
-  for (const wish of wishes) {
+  for (const { network = defaultHostNetwork, ...wish } of wishes) {
     machines.sort((a, b) => Number(b.connected) - Number(a.connected) || a.count - b.count);
     const machine = machines[0];
     if (machine === undefined) {
@@ -32,7 +34,7 @@ export async function createLocalHosts(
     machine.count += 1;
     hosts.push(
       await tx.host.create({
-        data: { id: newId('host'), environmentId, kind: 'local', machineId: machine.id, ...wish },
+        data: { id: newId('host'), environmentId, kind: 'local', machineId: machine.id, network, ...wish },
       }),
     );
   }

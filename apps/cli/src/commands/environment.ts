@@ -21,6 +21,7 @@ import { type Replicas, registerUpdate, replicasOption } from './environment-upd
 interface CreateOptions {
   version?: string;
   hosts: number;
+  networks?: string[];
   description?: string;
   label?: Record<string, string>;
   podCidr?: string;
@@ -39,6 +40,7 @@ export function registerEnvironment(program: Command, open: OpenContext): void {
     .description('make an environment with local hosts on this machine')
     .option('--version <version>', 'Kubernetes version; the server has a default')
     .addOption(new Option('--hosts <count>', 'local hosts').default(1).argParser(wholeNumber(0, 100)))
+    .option('--networks <names...>', 'networks of this machine that the hosts are spread over')
     .option('--description <text>', 'what it is for')
     .addOption(new Option('--label <key=value>', 'a label; can be repeated').argParser(keyValue))
     .option('--pod-cidr <cidr>', 'addresses of pods')
@@ -85,7 +87,10 @@ function creationBody(name: string, options: CreateOptions) {
       ...(options.controlPlaneReplicas === undefined
         ? {}
         : { controlPlane: { replicas: options.controlPlaneReplicas } }),
-      hosts: { local: options.hosts },
+      hosts: {
+        local: options.hosts,
+        ...(options.networks === undefined ? {} : { networks: options.networks }),
+      },
     },
   };
 }

@@ -19,6 +19,7 @@ interface AddOptions {
   local?: boolean;
   environment: string;
   name?: string;
+  network?: string;
   wait: boolean;
   timeout: number;
   json: boolean;
@@ -40,6 +41,7 @@ export function registerHost(program: Command, open: OpenContext): void {
     .option('--local', 'made on this machine (a machine of its own joins with: rancher agent)')
     .addOption(environmentOption())
     .option('--name <name>', 'its name; the server makes one')
+    .option('--network <name>', 'network of this machine that it is on: a subnet of its own', 'default')
     .addOption(waitOption())
     .addOption(timeoutOption(300))
     .addOption(jsonOption())
@@ -74,7 +76,11 @@ async function add(context: Context, options: AddOptions): Promise<void> {
   }
   const { client, output } = context;
   const environment = await findEnvironment(client, options.environment);
-  const body = { kind: 'local' as const, ...(options.name === undefined ? {} : { name: options.name }) };
+  const body = {
+    kind: 'local' as const,
+    ...(options.name === undefined ? {} : { name: options.name }),
+    ...(options.network === undefined ? {} : { network: options.network }),
+  };
   const answer = createHost({ client: client.api, path: { id: environment.id }, body });
   const operation = (await client.call(answer)) as Operation;
   if (options.wait)

@@ -32,7 +32,7 @@ describe('POST /v1/environments/:id/hosts', () => {
   it('202: with the next name, on a machine', async () => {
     const first = await api.call('POST', `/v1/environments/${b}/hosts`, { body: { kind: 'local' } });
     const second = await api.call('POST', `/v1/environments/${b}/hosts`, {
-      body: { kind: 'local', labels: { etcd: 'true' } },
+      body: { kind: 'local', labels: { etcd: 'true' }, network: 'rack-2' },
     });
     expect([first.body.target.name, second.body.target.name]).toEqual(['b-1', 'b-2']);
     expect(first.body).toMatchObject({ kind: 'Operation', type: 'host.create', target: { kind: 'Host' } });
@@ -41,7 +41,7 @@ describe('POST /v1/environments/:id/hosts', () => {
       kind: 'Host',
       environmentId: b,
       labels: { etcd: 'true' },
-      spec: { kind: 'local', machineId, desiredState: 'active' },
+      spec: { kind: 'local', machineId, network: 'rack-2', desiredState: 'active' },
       status: { state: 'registering', connected: false },
     });
   });
@@ -58,6 +58,7 @@ describe('POST /v1/environments/:id/hosts', () => {
 
   it.each([
     ['unknown kind', { kind: 'machine' }, 'invalid_value', '/kind'],
+    ['bad network', { kind: 'local', network: 'Rack 2' }, 'invalid_value', '/network'],
     ['no kind', {}, 'invalid_request', '/kind'],
     ['unknown field', { kind: 'local', size: 3 }, 'unknown_field', '/size'],
     ['bad name', { kind: 'local', name: '-' }, 'invalid_value', '/name'],

@@ -75,7 +75,11 @@ function write({ prisma }: Context, by: KeyPrincipal, body: EnvironmentCreate, s
         },
       });
       await ensureSystemStack(tx, { environmentId, kubernetesVersion, controlPlaneReplicas });
-      const wishes = freeNames(body.name, new Set(), spec.localHosts).map((name) => ({ name, labels: {} }));
+      const wishes = freeNames(body.name, new Set(), spec.localHosts).map((name, i) => ({
+        name,
+        labels: {},
+        network: spec.networks[i % spec.networks.length]!,
+      }));
       const { machineIds } = await createLocalHosts(tx, environmentId, wishes);
       const target = { kind: 'Environment', id: environmentId, name: body.name } as const;
       const operation = await createOperation(tx, by, 'environment.create', environmentId, target);

@@ -17,6 +17,8 @@ import {
   timestamp,
 } from '../../../http/schemas.ts';
 
+import { hostNetwork } from '../hosts/schema.ts';
+
 export const environmentSchema = component(
   'Environment',
   Type.Object({
@@ -87,6 +89,13 @@ export const environmentCreate = component(
             {
               local: Type.Optional(
                 Type.Integer({ minimum: 0, maximum: 100, description: 'Local hosts to make' }),
+              ),
+              networks: Type.Optional(
+                Type.Array(hostNetwork, {
+                  minItems: 1,
+                  maxItems: 8,
+                  description: 'Networks that the local hosts are spread over in turn',
+                }),
               ),
             },
             { description: 'Hosts to make with the environment' },

@@ -1,5 +1,12 @@
 import { type EnvironmentOptions, supportedVersions } from '@rancher/components';
-import { type Cidr, cidrContains, DomainError, overlaps, parseCidr } from '@rancher/domain';
+import {
+  type Cidr,
+  cidrContains,
+  DomainError,
+  defaultHostNetwork,
+  overlaps,
+  parseCidr,
+} from '@rancher/domain';
 import type { EnvironmentCreate } from './schema.ts';
 
 export const defaultPodCidr = '10.42.0.0/16';
@@ -24,6 +31,8 @@ export interface EnvironmentSpec {
   controlPlaneReplicas: number;
   options: EnvironmentOptions;
   localHosts: number;
+  /** Networks that they are spread over in turn. */
+  networks: string[];
 }
 
 /**
@@ -38,6 +47,7 @@ export function completeSpec(spec: EnvironmentCreate['spec'] = {}): EnvironmentS
     controlPlaneReplicas: spec.controlPlane?.replicas ?? defaultReplicas(spec.hosts?.local ?? 0),
     options: spec.options ?? {},
     localHosts: spec.hosts?.local ?? 0,
+    networks: spec.hosts?.networks ?? [defaultHostNetwork],
   };
   checkCidrs(complete);
   return complete;

@@ -5,7 +5,7 @@ import { previewPlan } from '@rancher/reconcilers';
 import type { KeyPrincipal } from '../../../auth/principal.ts';
 import type { App, Context } from '../../../context.ts';
 import { closed, dryRunQuery, idempotencyHeaders, idParams, problems } from '../../../http/schemas.ts';
-import { createLocalHosts, freeNames } from '../../../intent/local-hosts.ts';
+import { createLocalHosts, freeNames, type LocalHostWish } from '../../../intent/local-hosts.ts';
 import { accepted, createOperation } from '../../../intent/operations.ts';
 import { withFreeName } from '../../../intent/unique.ts';
 import { wake } from '../../../intent/wake.ts';
@@ -53,7 +53,11 @@ export function createHost(app: App, context: Context): void {
         const id = derivedId('host', environment.id, name);
         return dryRunView(await previewPlan(prisma, environment.id, { addHosts: [{ id, name, labels }] }));
       }
-      const { operation, machineIds } = await write(context, caller(request), environment, { name, labels });
+      const { operation, machineIds } = await write(context, caller(request), environment, {
+        name,
+        labels,
+        ...(request.body.network === undefined ? {} : { network: request.body.network }),
+      });
       await wake(context, environment.id, machineIds);
       accepted(reply, operation);
       return operationView(operation);
@@ -87,12 +91,7 @@ async function chooseName(
   return asked ?? freeNames(environment.name, taken, 1)[0]!;
 }
 
-function write(
-  { prisma }: Context,
-  by: KeyPrincipal,
-  environment: Environment,
-  wish: { name: string; labels: Record<string, string> },
-) {
+function write({ prisma }: Context, by: KeyPrincipal, environment: Environment, wish: LocalHostWish) {
   return withFreeName(wish.name, () =>
     prisma.$transaction(async (tx) => {
       const { hosts, machineIds } = await createLocalHosts(tx, environment.id, [wish]);

@@ -29,6 +29,7 @@ export const hostSchema = component(
     spec: Type.Object({
       kind: Type.String({ enum: [...hostKinds] }),
       machineId: nullable(Type.String({ description: 'The machine that makes this local host' })),
+      network: nullable(Type.String({ description: 'The network of its machine that a local host is on' })),
       desiredState: Type.String({ enum: ['active', 'removed'] }),
       unschedulable: Type.Boolean({ description: 'Its Node takes no new pods, as a user asked here' }),
       evacuated: Type.Boolean({ description: 'What of the system stack can run elsewhere does' }),
@@ -51,6 +52,10 @@ export const hostSchema = component(
 );
 export const hostList = listOf('HostList', hostSchema);
 
+export const hostNetwork = dnsLabel(
+  'Network of the machine: each has a subnet of its own, and hosts reach each other through the machine. Default: default',
+);
+
 export const hostCreate = component(
   'HostCreate',
   closed({
@@ -60,6 +65,7 @@ export const hostCreate = component(
     }),
     name: Type.Optional(dnsLabel('Unique in the environment')),
     labels: Type.Optional(labels),
+    network: Type.Optional(hostNetwork),
   }),
 );
 export const hostPatch = component(
@@ -80,6 +86,7 @@ export function hostView(row: Host): Static<typeof hostSchema> {
     spec: {
       kind: row.kind,
       machineId: row.machineId,
+      network: row.network,
       desiredState: row.desiredState,
       unschedulable: row.unschedulable === true,
       evacuated: row.evacuated,
