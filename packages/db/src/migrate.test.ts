@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startPostgres, type TestServer } from '@rancher/testing';
@@ -35,6 +35,15 @@ async function ask(to: string, sql: string): Promise<Record<string, unknown>[]> 
   }
 }
 
+/** The migrations of this repository, in order. */
+async function committed(): Promise<string[]> {
+  const entries = await readdir(migrationsFolder(), { withFileTypes: true });
+  return entries
+    .filter((e) => e.isDirectory())
+    .map((e) => e.name)
+    .sort();
+}
+
 async function add(name: string, sql: string): Promise<void> {
   await mkdir(join(folder, name), { recursive: true });
   await writeFile(join(folder, name, 'migration.sql'), sql);
@@ -42,36 +51,36 @@ async function add(name: string, sql: string): Promise<void> {
 
 describe('migrate', () => {
   it('applies what is pending in order, once', async () => {
-    expect(await migrate(url, folder)).toEqual(['0001_init']);
-    await add('0002_a', 'CREATE TABLE a (x int)');
-    await add('0003_b', 'ALTER TABLE a ADD COLUMN y int');
-    expect(await migrate(url, folder)).toEqual(['0002_a', '0003_b']);
+    expect(await migrate(url, folder)).toEqual(await committed());
+    await add('9002_a', 'CREATE TABLE a (x int)');
+    await add('9003_b', 'ALTER TABLE a ADD COLUMN y int');
+    expect(await migrate(url, folder)).toEqual(['9002_a', '9003_b']);
     expect(await migrate(url, folder)).toEqual([]);
   });
 
   it('runs once when many processes start at the same time', async () => {
     const applied = await Promise.all(Array.from({ length: 8 }, () => migrate(url, folder)));
-    expect(applied.flat()).toEqual(['0001_init']);
+    expect(applied.flat()).toEqual(await committed());
   });
 
   it('leaves nothing behind when one fails, and says which', async () => {
-    await add('0002_a', 'CREATE TABLE a (x int)');
-    await add('0003_b', 'ALTER TABLE nothing ADD COLUMN y int');
-    await expect(migrate(url, folder)).rejects.toThrow(/0003_b failed: relation "nothing" does not exist/);
+    await add('9002_a', 'CREATE TABLE a (x int)');
+    await add('9003_b', 'ALTER TABLE nothing ADD COLUMN y int');
+    await expect(migrate(url, folder)).rejects.toThrow(/9003_b failed: relation "nothing" does not exist/);
     expect(await ask(url, "SELECT 1 FROM pg_tables WHERE schemaname = 'public'")).toEqual([]);
   });
 
   it('refuses a database that a newer version migrated', async () => {
-    await add('0002_a', 'CREATE TABLE a (x int)');
+    await add('9002_a', 'CREATE TABLE a (x int)');
     await migrate(url, folder);
-    await rm(join(folder, '0002_a'), { recursive: true });
+    await rm(join(folder, '9002_a'), { recursive: true });
     await expect(migrate(url, folder)).rejects.toThrow(/newer version \(0002_a\)/);
   });
 
   it('refuses a migration that was changed after it was applied', async () => {
-    await add('0002_a', 'CREATE TABLE a (x int)');
+    await add('9002_a', 'CREATE TABLE a (x int)');
     await migrate(url, folder);
-    await add('0002_a', 'CREATE TABLE a (x bigint)');
+    await add('9002_a', 'CREATE TABLE a (x bigint)');
     await expect(migrate(url, folder)).rejects.toThrow(/0002_a was applied .* with other content/);
   });
 
