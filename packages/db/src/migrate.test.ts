@@ -74,14 +74,14 @@ describe('migrate', () => {
     await add('9002_a', 'CREATE TABLE a (x int)');
     await migrate(url, folder);
     await rm(join(folder, '9002_a'), { recursive: true });
-    await expect(migrate(url, folder)).rejects.toThrow(/newer version \(0002_a\)/);
+    await expect(migrate(url, folder)).rejects.toThrow(/newer version \(9002_a\)/);
   });
 
   it('refuses a migration that was changed after it was applied', async () => {
     await add('9002_a', 'CREATE TABLE a (x int)');
     await migrate(url, folder);
     await add('9002_a', 'CREATE TABLE a (x bigint)');
-    await expect(migrate(url, folder)).rejects.toThrow(/0002_a was applied .* with other content/);
+    await expect(migrate(url, folder)).rejects.toThrow(/9002_a was applied .* with other content/);
   });
 
   it('records what Prisma itself would', async () => {

@@ -260,6 +260,95 @@ export type Kubeconfig = {
     kubeconfig: string;
 };
 
+export type Host = {
+    id: string;
+    kind: 'Host';
+    name: string;
+    /**
+     * Null: a machine that only makes local hosts
+     */
+    environmentId: string | null;
+    labels: {
+        [key: string]: string;
+    };
+    createdAt: string;
+    updatedAt: string;
+    generation: number;
+    spec: {
+        kind: 'machine' | 'local';
+        /**
+         * The machine that makes this local host
+         */
+        machineId: string | null;
+        /**
+         * The network of its machine that a local host is on
+         */
+        network: string | null;
+        desiredState: 'active' | 'removed';
+        /**
+         * Its Node takes no new pods, as a user asked here
+         */
+        unschedulable: boolean;
+        /**
+         * What of the system stack can run elsewhere does
+         */
+        evacuated: boolean;
+        /**
+         * Off can be only a local host
+         */
+        power: 'on' | 'off';
+    };
+    status: {
+        state: 'registering' | 'active' | 'reconnecting' | 'disconnected' | 'removing' | 'removed';
+        conditions: Array<Condition>;
+        address: string | null;
+        /**
+         * What the agent found on it
+         */
+        facts?: {
+            [key: string]: unknown;
+        };
+        /**
+         * Whether its agent has a socket with the server
+         */
+        connected: boolean;
+        connectedAt: string | null;
+        lastSeenAt: string | null;
+        /**
+         * Generation of the last plan that changed something on the host and that its agent applied
+         */
+        appliedGeneration: number;
+    };
+};
+
+export type HostList = {
+    items: Array<Host>;
+    nextPageToken?: string;
+};
+
+export type HostCreate = {
+    /**
+     * Machines join by themselves, with a registration token
+     */
+    kind: 'local';
+    /**
+     * Unique in the environment
+     */
+    name?: string;
+    labels?: Labels;
+    /**
+     * Network of the machine: each has a subnet of its own, and hosts reach each other through the machine. Default: default
+     */
+    network?: string;
+};
+
+/**
+ * JSON merge patch (RFC 7396)
+ */
+export type HostPatch = {
+    labels?: LabelsPatch;
+};
+
 export type Environment = {
     id: string;
     kind: 'Environment';
@@ -453,6 +542,10 @@ export type EnvironmentCreate = {
              * Local hosts to make
              */
             local?: number;
+            /**
+             * Networks that the local hosts are spread over in turn
+             */
+            networks?: Array<string>;
         };
     };
 };
@@ -531,87 +624,6 @@ export type DrainOptions = {
      * Pods whose emptyDir volumes are lost with them go too.
      */
     deleteEmptyDirData?: boolean;
-};
-
-export type Host = {
-    id: string;
-    kind: 'Host';
-    name: string;
-    /**
-     * Null: a machine that only makes local hosts
-     */
-    environmentId: string | null;
-    labels: {
-        [key: string]: string;
-    };
-    createdAt: string;
-    updatedAt: string;
-    generation: number;
-    spec: {
-        kind: 'machine' | 'local';
-        /**
-         * The machine that makes this local host
-         */
-        machineId: string | null;
-        desiredState: 'active' | 'removed';
-        /**
-         * Its Node takes no new pods, as a user asked here
-         */
-        unschedulable: boolean;
-        /**
-         * What of the system stack can run elsewhere does
-         */
-        evacuated: boolean;
-        /**
-         * Off can be only a local host
-         */
-        power: 'on' | 'off';
-    };
-    status: {
-        state: 'registering' | 'active' | 'reconnecting' | 'disconnected' | 'removing' | 'removed';
-        conditions: Array<Condition>;
-        address: string | null;
-        /**
-         * What the agent found on it
-         */
-        facts?: {
-            [key: string]: unknown;
-        };
-        /**
-         * Whether its agent has a socket with the server
-         */
-        connected: boolean;
-        connectedAt: string | null;
-        lastSeenAt: string | null;
-        /**
-         * Generation of the last plan that changed something on the host and that its agent applied
-         */
-        appliedGeneration: number;
-    };
-};
-
-export type HostList = {
-    items: Array<Host>;
-    nextPageToken?: string;
-};
-
-export type HostCreate = {
-    /**
-     * Machines join by themselves, with a registration token
-     */
-    kind: 'local';
-    /**
-     * Unique in the environment
-     */
-    name?: string;
-    labels?: Labels;
-};
-
-/**
- * JSON merge patch (RFC 7396)
- */
-export type HostPatch = {
-    labels?: LabelsPatch;
 };
 
 export type Instance = {
