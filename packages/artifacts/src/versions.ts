@@ -236,6 +236,18 @@ function runc(version: string): Release {
   };
 }
 
+/** It is C, and published as source alone: the distribution's own of this version or later. */
+function haproxy(version: string): Release {
+  return {
+    name: 'haproxy',
+    version,
+    files: ['haproxy'],
+    downloads: () => [],
+    hostProgram: 'haproxy',
+    buildWeight: 1,
+  };
+}
+
 /** Every pinned version. A new one: docs/how-to-add-a-kubernetes-version.md. */
 export const releases: readonly Release[] = [
   kubernetes('1.36.3'),
@@ -247,6 +259,7 @@ export const releases: readonly Release[] = [
   cniFront('1.0.0'),
   coredns('1.15.0'),
   runc('1.5.2'),
+  haproxy('2.6'),
 ];
 
 /**

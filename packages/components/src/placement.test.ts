@@ -64,9 +64,9 @@ describe('away from the control plane', () => {
     etcdMember: null,
   });
 
-  it.each([kubelet, kubeProxy])('$name dials an API server of another host', (component) => {
+  it.each([kubelet, kubeProxy])('$name dials the balancer of its own host', (component) => {
     const kubeconfig = parse(file(component.spec(ctx), 'kubeconfig'));
-    expect(kubeconfig.clusters[0].cluster.server).toBe('https://10.0.0.12:6443');
+    expect(kubeconfig.clusters[0].cluster.server).toBe('https://127.0.0.1:6444');
   });
 
   it('an API server without etcd beside it knows all members', () => {

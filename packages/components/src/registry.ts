@@ -1,4 +1,5 @@
 import type { ArtifactRef } from '@rancher/domain';
+import { apiBalancer } from './api-balancer/index.ts';
 import { cni } from './cni/index.ts';
 import type { Component } from './component.ts';
 import { containerd } from './containerd/index.ts';
@@ -14,6 +15,7 @@ import { kubelet } from './kubelet/index.ts';
 export const components: Component[] = [
   etcd,
   containerd,
+  apiBalancer,
   kubeApiserver,
   kubeControllerManager,
   cni,

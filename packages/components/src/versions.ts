@@ -5,6 +5,7 @@ interface Companions {
   etcd: string;
   containerd: string;
   runc: string;
+  haproxy: string;
   cniPlugins: string;
   cniFront: string;
 }
@@ -13,6 +14,7 @@ const today: Companions = {
   etcd: '3.7.3',
   containerd: '2.3.7',
   runc: '1.5.2',
+  haproxy: '2.6',
   cniPlugins: '1.9.1',
   cniFront: '1.0.0',
 };

@@ -25,6 +25,8 @@ export interface PlannedInstance {
   service: string;
   hostId: string;
   specHash: string;
+  /** Hash of the spec without what may change while it runs, where it has such. */
+  startHash?: string;
   /** Instances on the same host that must be healthy before this one is started. */
   after: string[];
   /** Earliest start (ms since the epoch), where a backoff holds it back; 0 = at once. */
@@ -32,7 +34,8 @@ export interface PlannedInstance {
 }
 
 export interface PlanAction {
-  kind: 'create' | 'replace' | 'remove';
+  /** `reload`: the instance runs on, and takes up what changed. */
+  kind: 'create' | 'replace' | 'reload' | 'remove';
   service: string;
   hostId: string;
   instanceId: string;

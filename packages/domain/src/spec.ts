@@ -15,6 +15,8 @@ export interface InstanceSpec {
   /** Folders of data that are wiped when no instance of the host names them any more. */
   dataDirectories?: string[];
   files: FileSpec[];
+  /** How a process that runs is brought to what its `live` files say; absent: it looks for itself. */
+  reload?: ReloadSpec;
   secrets: SecretFileSpec[];
   certificates: CertificateSpec[];
   /** Addresses that must exist on the host before the start, on a dummy interface, such as the cluster DNS address. */
@@ -39,6 +41,22 @@ export interface FileSpec {
   path: string;
   mode: number;
   content: string;
+  /** It may change while the process runs: it is written in place, and the process told by `reload`. */
+  live?: true;
+}
+
+/** Commands for the process's own control socket, one line of them, separated by `; `. All of them each time. */
+export interface ReloadSpec {
+  socketPath: string;
+  commands: string[];
+  /** Regular expression for a line of the answer that is a refusal. */
+  refused: string;
+}
+
+/** The spec without what may change while the process runs: where this is the same, it need not be started anew. */
+export function startPart(spec: InstanceSpec): InstanceSpec {
+  const { reload: _, ...rest } = spec;
+  return { ...rest, files: spec.files.map((f) => (f.live === true ? { ...f, content: '' } : f)) };
 }
 
 /** A file whose content is a secret of the environment: named here, delivered to the agent apart, never in a plan. */

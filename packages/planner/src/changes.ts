@@ -1,13 +1,13 @@
 import type { EtcdMemberStep, FailureMemory, PlannedInstance, PlanWait } from '@rancher/domain';
 import { backoffMs, remembered } from './backoff.ts';
-import { type Diagnosis, diagnose } from './diagnosis.ts';
+import { type Diagnosis, diagnose, isStale } from './diagnosis.ts';
 import type { PlannerService } from './types.ts';
 import { waitFor } from './waits.ts';
-import { nameOf, place, type World } from './world.ts';
+import { isConnected, nameOf, place, type World } from './world.ts';
 
 /** A step against the parent, before it has ids. */
 export interface Change {
-  kind: 'create' | 'replace' | 'remove';
+  kind: 'create' | 'replace' | 'reload' | 'remove';
   service: PlannerService;
   hostId: string;
   /** What runs there now; undefined for a creation. */
@@ -99,7 +99,7 @@ export function replacement(
     return { ...at, reason, notBefore: old.notBefore };
   }
   if (diagnosis.kind !== 'failed') return null;
-  const changed = world.input.specHash(service.name, old.hostId) !== old.specHash;
+  const changed = isStale(world, old);
   // Another spec deserves its own first try.
   const before = changed ? undefined : world.input.parent?.failures[place(service.name, old.hostId)];
   const failure = remembered(before, {
@@ -118,6 +118,21 @@ export function replacement(
     notBefore: delay === 0 ? 0 : world.now + delay,
     failure,
   };
+}
+
+/** Instances that run on, and take up what may change while they do: at once on every host, as it interrupts nothing. */
+export function reloads(world: World, taken: readonly Change[]): Change[] {
+  const touched = new Set(taken.map((c) => c.old?.id));
+  return world.services.flatMap((service) =>
+    [...world.planned.values()]
+      .filter((i) => i.service === service.name && !touched.has(i.id))
+      .filter((i) => isConnected(world.hostById.get(i.hostId)) && !isStale(world, i))
+      .filter((i) => world.input.specHash(service.name, i.hostId) !== i.specHash)
+      .map((old) => {
+        const reason = `what ${service.name} on ${nameOf(world, old.hostId)} works with has changed`;
+        return { kind: 'reload', service, hostId: old.hostId, old, reason, notBefore: 0 } as const;
+      }),
+  );
 }
 
 export function removal(service: PlannerService, old: PlannedInstance, reason: string): Change {

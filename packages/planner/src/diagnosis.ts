@@ -19,11 +19,20 @@ export type Diagnosis =
   | { kind: 'hindered'; by: string; until: number | null }
   | { kind: 'failed'; reason: string; exited: boolean; healthyForMs: number };
 
+/** It should run something else than it was started with. */
+export function isStale(
+  { input }: World,
+  { service, hostId, specHash, startHash }: PlannedInstance,
+): boolean {
+  const wanted = (input.startHash ?? input.specHash)(service, hostId);
+  return (startHash ?? specHash) !== wanted;
+}
+
 export function diagnose(world: World, service: PlannerService, instance: PlannedInstance): Diagnosis {
   const seen = world.observed.get(instance.id);
   if (!isConnected(world.hostById.get(instance.hostId)) || seen?.state === 'unknown')
     return { kind: 'unknown' };
-  const stale = world.input.specHash(service.name, instance.hostId) !== instance.specHash;
+  const stale = isStale(world, instance);
   if (seen === undefined || seen.state === 'pending') return { kind: stale ? 'unstarted' : 'settling' };
   const where = `${service.name} on ${nameOf(world, instance.hostId)}`;
   if (seen.state === 'exited') {

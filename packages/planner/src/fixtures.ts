@@ -90,6 +90,8 @@ export class Lab {
   options: Partial<PlannerOptions> = {};
   /** Per service, what its spec depends on. */
   specs: Record<string, number> = {};
+  /** Per service, what may change of its spec while it runs. */
+  live: Record<string, number> = {};
 
   constructor(hosts: number | PlannerHost[] = 1, of: PlannerService[] = services) {
     this.hosts = typeof hosts === 'number' ? Array.from({ length: hosts }, (_, i) => host(i + 1)) : hosts;
@@ -112,7 +114,14 @@ export class Lab {
       members: this.members,
       observed: [...this.observed.values()],
       options: this.options,
-      specHash: (service, hostId) => contentHash([service, hostId, this.specs[service] ?? 0]),
+      specHash: (service, hostId) =>
+        contentHash([
+          service,
+          hostId,
+          this.specs[service] ?? 0,
+          ...(service in this.live ? [this.live[service]] : []),
+        ]),
+      startHash: (service, hostId) => contentHash([service, hostId, this.specs[service] ?? 0]),
     };
   }
 

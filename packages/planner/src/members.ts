@@ -1,5 +1,6 @@
 import type { EtcdMemberStep } from '@rancher/domain';
 import { type Change, leavingReason } from './changes.ts';
+import { isStale } from './diagnosis.ts';
 import { memberId } from './placement/index.ts';
 import { allows, type Member, type Step } from './quorum.ts';
 import type { PlannerMember, PlannerService } from './types.ts';
@@ -74,9 +75,7 @@ function neededThere(world: World, etcd: PlannerService, hostId: string): string
   for (const service of world.services.filter((s) => s.after.includes(etcd.name))) {
     const planned = world.planned.get(place(service.name, hostId));
     const elsewhere = world.placement.get(service.name)?.hosts.includes(hostId);
-    const stale =
-      planned !== undefined &&
-      (!elsewhere || world.input.specHash(service.name, hostId) !== planned.specHash);
+    const stale = planned !== undefined && (!elsewhere || isStale(world, planned));
     const runs = [...world.observed.values()].some(
       (o) =>
         o.service === service.name && o.hostId === hostId && o.id !== planned?.id && o.state !== 'exited',

@@ -187,6 +187,32 @@ describe('a changed specification', () => {
   });
 });
 
+describe('what may change while it runs', () => {
+  it('is taken up at once on every host, by the same instances', () => {
+    const lab = new Lab(3).converge();
+    lab.live = { kubelet: 1 };
+    const before = [1, 2, 3].map((n) => lab.one('kubelet', n).id);
+    const result = lab.plan();
+    expect(actions(result)).toEqual([
+      'reload kubelet host_1',
+      'reload kubelet host_2',
+      'reload kubelet host_3',
+    ]);
+    expect(result.plan!.actions.map((a) => a.instanceId)).toEqual(before);
+    expect(lab.settle().plan().plan).toBeNull();
+    lab.live = { kubelet: 2 };
+    lab.lose(3);
+    expect(actions(lab.plan())).toEqual(['reload kubelet host_1', 'reload kubelet host_2']);
+  });
+
+  it('does not make a changed specification wait, nor hide it', () => {
+    const lab = new Lab(2).converge();
+    lab.live = { kubelet: 1 };
+    lab.specs = { kubelet: 1 };
+    expect(actions(lab.plan())).toEqual(['replace kubelet host_1']);
+  });
+});
+
 describe('lost hosts', () => {
   it('keep what is bound to them, with a wait', () => {
     const lab = new Lab(2).converge();

@@ -8,7 +8,7 @@ import {
   type PlanWait,
 } from '@rancher/domain';
 import { forgetAfterMs } from './backoff.ts';
-import { type Change, placeChanges, removal } from './changes.ts';
+import { type Change, placeChanges, reloads, removal } from './changes.ts';
 import { etcdChanges } from './etcd.ts';
 import { movingChange } from './moving.ts';
 import { rollingChange } from './rolling.ts';
@@ -45,6 +45,7 @@ export function makePlan(input: PlannerInput): PlannerResult {
   const rolls = rolling.changes.length + rolling.waits.length > 0;
   const moving = rolls ? { changes: [], waits: [] } : movingChange(world);
   changes.push(...rolling.changes, ...moving.changes);
+  changes.push(...reloads(world, changes));
   return result(world, changes, [...waits, ...rolling.waits, ...moving.waits], steps);
 }
 
@@ -100,9 +101,11 @@ function planOf(world: World, unordered: Change[]): Plan {
   const actions: PlanAction[] = [];
   for (const change of changes) {
     const key = place(change.service.name, change.hostId);
-    const instanceId = change.kind === 'remove' ? change.old!.id : derivedId('instance', id, key);
+    const keeps = change.kind === 'remove' || change.kind === 'reload';
+    const instanceId = keeps ? change.old!.id : derivedId('instance', id, key);
     actions.push(actionOf(change, instanceId));
     if (change.kind === 'remove') instances.delete(key);
+    else if (change.kind === 'reload') instances.set(key, { ...change.old!, ...hashesOf(world, change) });
     else instances.set(key, instanceOf(world, change, instanceId));
   }
   return {
@@ -131,8 +134,14 @@ function actionOf(change: Change, instanceId: string): PlanAction {
 
 function instanceOf(world: World, change: Change, id: string): PlannedInstance {
   const { service, hostId, notBefore } = change;
-  const specHash = world.input.specHash(service.name, hostId);
-  return { id, serviceId: service.id, service: service.name, hostId, specHash, after: [], notBefore };
+  const hashes = hashesOf(world, change);
+  return { id, serviceId: service.id, service: service.name, hostId, ...hashes, after: [], notBefore };
+}
+
+function hashesOf({ input }: World, { service, hostId }: Change) {
+  const specHash = input.specHash(service.name, hostId);
+  const startHash = input.startHash?.(service.name, hostId) ?? specHash;
+  return { specHash, ...(startHash === specHash ? {} : { startHash }) };
 }
 
 /** Sorted by start order and host, with `after` pointing at the present instances of the same host. */

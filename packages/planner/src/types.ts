@@ -38,6 +38,8 @@ export interface PlannerInput {
   options?: Partial<PlannerOptions>;
   /** Hash of what the service should run on the host now. Pure, and total for hosts whose facts are known. */
   specHash(service: string, hostId: string): string;
+  /** The same without what may change while it runs; absent: nothing may. */
+  startHash?(service: string, hostId: string): string;
 }
 
 export type ServicePlacement = 'all' | 'control-plane' | 'etcd';

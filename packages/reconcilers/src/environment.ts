@@ -97,7 +97,11 @@ export function plan(
     members: memberRows(world, input),
   });
   return {
-    planned: makePlan({ ...input, specHash: (service, hostId) => render(service, hostId).hash }),
+    planned: makePlan({
+      ...input,
+      specHash: (service, hostId) => render(service, hostId).hash,
+      startHash: (service, hostId) => render(service, hostId).startHash,
+    }),
     render,
   };
 }

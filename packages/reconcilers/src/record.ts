@@ -26,7 +26,12 @@ export async function recordPlan(
       reason: actions.get(i.id)?.reason ?? '',
       replaces: actions.get(i.id)?.replaces ?? null,
     }));
-  const rendered = created.filter((i) => !known.has(i.specHash)).map((i) => render(i.service, i.hostId));
+  const reloaded = plan.instances.filter(
+    (i) => before.has(i.id) && before.get(i.id)?.specHash !== i.specHash,
+  );
+  const rendered = [...created, ...reloaded]
+    .filter((i) => !known.has(i.specHash))
+    .map((i) => render(i.service, i.hostId));
   const specs = [...new Map(rendered.map((r) => [r.hash, r])).values()];
   const left = new Set(plan.instances.map((i) => i.id));
   const ended = world.instances.filter((i) => !left.has(i.id)).map((i) => i.id);
@@ -54,6 +59,10 @@ export async function recordPlan(
       SELECT r."id", s."id", r."serviceId", r."service", r."hostId", r."specHash", ${plan.generation}::int, r."reason", r."replaces"
       FROM swapped s, jsonb_to_recordset(${JSON.stringify(created)}::jsonb)
         AS r("id" text, "serviceId" text, "service" text, "hostId" text, "specHash" text, "reason" text, "replaces" text)
+    ), reloaded AS (
+      UPDATE "Instance" i SET "specHash" = r."specHash", "updatedAt" = now()
+      FROM swapped, jsonb_to_recordset(${JSON.stringify(reloaded)}::jsonb) AS r("id" text, "specHash" text)
+      WHERE i."id" = r."id"
     ), ended AS (
       UPDATE "Instance" i SET "updatedAt" = now(),
         "state" = CASE WHEN i."state" IN ('exited', 'pending') THEN 'removed' ELSE 'stopping' END,
@@ -107,6 +116,7 @@ function summary(world: World, plan: Plan): EventInput[] {
   const parts = [
     [count('create'), 'to start'],
     [count('replace'), 'to replace'],
+    [count('reload'), 'to reload'],
     [count('remove'), 'to stop'],
   ] as const;
   const words = parts

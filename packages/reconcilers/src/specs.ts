@@ -1,10 +1,12 @@
 import { type ComponentContext, components, type EtcdMember, type Peer } from '@rancher/components';
-import { contentHash, type InstanceSpec } from '@rancher/domain';
+import { contentHash, type InstanceSpec, startPart } from '@rancher/domain';
 import type { Placement } from '@rancher/planner';
 import { type EnvironmentRow, type HostRow, lastingFacts, type MemberRow } from './world.ts';
 
 export interface RenderedSpec {
   hash: string;
+  /** Hash of what it must be started anew for. */
+  startHash: string;
   spec: InstanceSpec;
 }
 
@@ -78,7 +80,7 @@ export class SpecCache {
     const room = rooms.get(service);
     if (room === undefined) throw new Error(`There is no component ${service}`);
     const spec = room.spec(context);
-    const rendered = { hash: contentHash(spec), spec };
+    const rendered = { hash: contentHash(spec), startHash: contentHash(startPart(spec)), spec };
     if (this.#rendered.size >= this.#limit) this.#rendered.delete(this.#rendered.keys().next().value!);
     this.#rendered.set(key, rendered);
     return rendered;

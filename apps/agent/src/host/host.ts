@@ -95,7 +95,7 @@ export class Host {
     );
     for (const instance of before) {
       const entry = wanted.get(instance.id);
-      if (entry !== undefined) instance.entry = entry;
+      if (entry !== undefined) this.#keep(instance, entry);
       else void this.#end(instance, slice.stops.find((s) => s.instanceId === instance.id)?.graceMs);
     }
     for (const instance of added) void instance.bringUp();
@@ -127,6 +127,12 @@ export class Host {
 
   close(): void {
     for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  #keep(instance: Instance, entry: SliceInstance): void {
+    const spec = this.#specs.get(entry.specHash);
+    if (entry.specHash === instance.entry.specHash || spec === undefined) instance.entry = entry;
+    else void instance.update(entry, spec);
   }
 
   #add(entry: SliceInstance): Instance | undefined {

@@ -5,6 +5,7 @@ import { describe } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { HeldCertificate } from '../prepare/certificates.ts';
 import type { Preparer } from '../prepare/prepare.ts';
+import { tellReload, writeLiveFiles } from '../prepare/reload.ts';
 import { backoffMs } from './backoff.ts';
 import { Watch } from './watch.ts';
 import { exitInWords } from './words.ts';
@@ -42,7 +43,7 @@ export interface InstanceContext {
  */
 export class Instance {
   entry: SliceInstance;
-  readonly spec: InstanceSpec;
+  spec: InstanceSpec;
   readonly #context: InstanceContext;
   readonly #gone = new AbortController();
   #state: ObservedInstance['state'] = 'pending';
@@ -99,10 +100,19 @@ export class Instance {
     }
     this.#restarts = found.restarts;
     this.#running(found, this.#healthyAt === undefined ? 'initializing' : 'healthy');
+    // Whether it was told of the last change before the agent ended, nobody knows.
+    void this.#reload();
     await this.renewCertificates().catch((error) =>
       this.#context.log.warn('certificates', { service: this.service, error: describe(error) }),
     );
     return true;
+  }
+
+  /** Runs on with another spec, of which only that differs which may change while it runs. */
+  async update(entry: SliceInstance, spec: InstanceSpec): Promise<void> {
+    this.entry = entry;
+    this.spec = spec;
+    if (this.hasProcess) await this.#reload();
   }
 
   /** Prepares and starts it, trying again until it succeeds or the instance is not wanted any more. */
@@ -200,7 +210,8 @@ export class Instance {
 
   async #start(signal: AbortSignal): Promise<void> {
     const { preparer, runtime, cgroup, until } = this.#context;
-    const { certificates } = await preparer.prepare(this.id, this.spec, (message) => this.#tell(message));
+    const { spec } = this;
+    const { certificates } = await preparer.prepare(this.id, spec, (message) => this.#tell(message));
     this.#certificates = certificates;
     await until(() => this.#mayStart(), signal);
     this.#state = 'starting';
@@ -217,6 +228,17 @@ export class Instance {
     if (signal.aborted) return void (await run.stop('SIGKILL', 0));
     this.#message = undefined;
     this.#running(run, 'initializing');
+    if (this.spec !== spec) await this.#reload();
+  }
+
+  /** One that does not take it up is told as unhealthy: started anew, it reads what is right. */
+  async #reload(): Promise<void> {
+    if (!this.#context.watches) return;
+    const { spec } = this;
+    writeLiveFiles(spec);
+    this.#watch?.rebase();
+    const tried = await tellReload(spec, () => this.hasProcess && this.spec === spec);
+    if (tried !== undefined) this.#became('unhealthy', tried);
   }
 
   #mayStart(): boolean {

@@ -63,11 +63,12 @@ export function createKubeProxy(options: {
   async function prepare(request: IncomingMessage, principal: KeyPrincipal) {
     const { environmentId, rest } = target(request.url ?? '', principal);
     const hostIds = await hostsOf.find(environmentId, 'kube-apiserver');
-    const hostId = hostIds.find((id) => agents.holds(id)) ?? hostIds[0];
-    if (hostId === undefined) {
+    // Healthy ones first; of these, those whose agent this replica holds.
+    const [first, ...others] = [...hostIds].sort((a, b) => Number(agents.holds(b)) - Number(agents.holds(a)));
+    if (first === undefined) {
       throw new DomainError('environment_not_ready', 'The environment has no API server yet.');
     }
-    return {
+    const through = (hostId: string): Prepared => ({
       method: request.method,
       path: rest,
       headers: upstreamHeaders(request.headers, principal),
@@ -75,17 +76,18 @@ export function createKubeProxy(options: {
       // Of the request line only; the connection is the agent's.
       host: 'kubernetes',
       setHost: false,
-    };
+    });
+    return { first: through(first), others: others.map(through) };
   }
 
   return {
     async forward(request, response, principal, onAnswer) {
-      const prepared = await prepare(request, principal);
-      await exchange(prepared, request, response, onAnswer);
+      const { first, others } = await prepare(request, principal);
+      await exchange([first, ...others], request, response, onAnswer);
     },
 
     async upgrade(request, socket, head, principal) {
-      const prepared = await prepare(request, principal);
+      const { first: prepared } = await prepare(request, principal);
       const headers = { ...prepared.headers, connection: 'Upgrade', upgrade: request.headers.upgrade ?? '' };
       await new Promise<void>((resolve, reject) => {
         const upstream = httpRequest({ ...prepared, headers });
@@ -110,14 +112,26 @@ export function createKubeProxy(options: {
   };
 }
 
+type Prepared = RequestOptions;
+
+/** How long one API server may take to be connected with while there is another (ms). */
+const connectWithinMs = 1_000;
+
+/**
+ * Asks the first API server that can be connected with. What was sent to one is not sent to another, as it may have been
+ * done; except for what only reads.
+ */
 function exchange(
-  options: RequestOptions,
+  ways: readonly Prepared[],
   request: IncomingMessage,
   response: ServerResponse,
   onAnswer: () => void,
 ): Promise<void> {
+  const [way, ...others] = ways;
+  const reads = request.method === 'GET' || request.method === 'HEAD';
   return new Promise((resolve, reject) => {
-    const upstream = httpRequest(options, (answer) => {
+    let connected = false;
+    const upstream = httpRequest(way!, (answer) => {
       onAnswer();
       response.writeHead(
         answer.statusCode ?? 502,
@@ -128,19 +142,31 @@ function exchange(
       answer.pipe(response);
       answer.on('error', () => response.destroy());
     });
+    const patience =
+      others.length === 0
+        ? undefined
+        : setTimeout(() => upstream.destroy(new Error('it takes too long to connect')), connectWithinMs);
     response.on('close', () => {
+      clearTimeout(patience);
       upstream.destroy();
       resolve();
     });
     upstream.on('error', (error) => {
+      clearTimeout(patience);
+      if (response.destroyed) return resolve();
       if (response.headersSent) return response.destroy();
+      const again = !connected || reads;
       // A kept connection may have been closed just as it was taken: then nothing was done, so it is asked again.
-      if (upstream.reusedSocket && request.method === 'GET') {
-        resolve(exchange(options, request, response, onAnswer));
-      } else reject(unreachable(error));
+      if (upstream.reusedSocket && reads) resolve(exchange(ways, request, response, onAnswer));
+      else if (again && others.length > 0) resolve(exchange(others, request, response, onAnswer));
+      else reject(unreachable(error));
     });
-    if (request.method === 'GET' || request.method === 'HEAD') upstream.end();
-    else request.pipe(upstream);
+    upstream.once('socket', () => {
+      clearTimeout(patience);
+      connected = true;
+      if (!reads) request.pipe(upstream);
+    });
+    if (reads) upstream.end();
   });
 }
 

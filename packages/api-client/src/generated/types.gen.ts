@@ -176,7 +176,7 @@ export type OperationList = {
 };
 
 export type PlanAction = {
-    kind: 'create' | 'replace' | 'remove';
+    kind: 'create' | 'replace' | 'reload' | 'remove';
     service: string;
     hostId: string;
     instanceId: string;

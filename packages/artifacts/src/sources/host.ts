@@ -6,6 +6,9 @@ import type { Reporter } from '../progress.ts';
 import { run } from '../run.ts';
 import type { Source } from './source.ts';
 
+/** Programs that tell their version otherwise than by --version. */
+const versionFlags: Record<string, string> = { haproxy: '-v' };
+
 /**
  * The distribution's own program, where the release allows it; installed first where we may. Recorded with the version
  * that it says it has.
@@ -17,7 +20,7 @@ export function hostSource(): Source {
       const program = release.hostProgram;
       if (program === undefined) throw unavailable('the host has no program that could stand in');
       const path = await findOrInstall(program, report);
-      const { code, stdout } = await run(path, ['--version']);
+      const { code, stdout } = await run(path, [versionFlags[program] ?? '--version']);
       const version = /version (\S+)/.exec(stdout)?.[1];
       if (code !== 0 || version === undefined) throw unavailable(`${path} does not tell its version`);
       report.step('install', `copying ${path} ${version}, which stands in for ${release.version}`);

@@ -27,7 +27,7 @@ const runDirectory = hostPaths.cniRun;
 export const cni: Component = {
   name,
   placement: 'all',
-  after: ['kube-apiserver'],
+  after: ['kube-apiserver', 'api-balancer'],
   version: () => programArtifact(name).version,
   artifacts: (kubernetesVersion) => Object.values(artifactsOf(kubernetesVersion)),
   spec,
@@ -57,7 +57,7 @@ function spec(ctx: ComponentContext): InstanceSpec {
       address: ctx.host.address,
       podCidr: ctx.environment.podCidr,
       plugins: artifactPath(plugins, '').slice(0, -1),
-      kubernetes: { server: apiServerUrl(ctx), caPath, certPath, keyPath },
+      kubernetes: { server: apiServerUrl, caPath, certPath, keyPath },
       dns: { service: dnsAddress(ctx.environment.serviceCidr), local: nodeLocalDnsAddress },
       healthPort,
       vxlanPort: withDefaults(ctx.environment.options).vxlanPort,

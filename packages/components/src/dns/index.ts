@@ -22,7 +22,7 @@ const httpPort = 10053;
 export const dns: Component = {
   name,
   placement: 'all',
-  after: ['kube-apiserver'],
+  after: ['kube-apiserver', 'api-balancer'],
   version: () => programArtifact(name).version,
   artifacts: () => [programArtifact(name)],
   spec,
@@ -72,7 +72,7 @@ function configurationFile(
     domain: clusterDomain,
     serverAddress: dnsAddress(serviceCidr),
     cidrs: [podCidr, serviceCidr],
-    kubernetes: { server: apiServerUrl(ctx), caPath, certPath, keyPath },
+    kubernetes: { server: apiServerUrl, caPath, certPath, keyPath },
     // Servers that lead back here are left out, so that no question goes round in a circle.
     nameservers:
       options.dns?.nameservers ?? (ctx.host.facts.nameservers ?? []).filter((s) => !listen.includes(s)),

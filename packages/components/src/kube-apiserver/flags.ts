@@ -29,6 +29,10 @@ export function apiServerFlags(
     'service-cluster-ip-range': ctx.environment.serviceCidr,
     'allow-privileged': true,
     profiling: false,
+    // Stopped in order, it is unready for this long before it takes no more connections: three looks of the balancers.
+    // What is asked later over those that it has is told to try again, which clients of Kubernetes do.
+    'shutdown-delay-duration': '1500ms',
+    'shutdown-send-retry-after': true,
     ...audit(ctx),
   });
 }

@@ -11,7 +11,7 @@ const port = 10257;
 export const kubeControllerManager: Component = {
   name,
   placement: 'control-plane',
-  after: ['kube-apiserver'],
+  after: ['kube-apiserver', 'api-balancer'],
   version: (kubernetesVersion) => kubernetesVersion,
   artifacts: (kubernetesVersion) => [kubernetesArtifact(kubernetesVersion)],
   spec,

@@ -13,7 +13,7 @@ export const kubeProxy: Component = {
   name,
   placement: 'all',
   // It looks for its Node once a second; started when kubelet is up, it finds the Node at its first look.
-  after: ['kube-apiserver', 'kubelet'],
+  after: ['kube-apiserver', 'kubelet', 'api-balancer'],
   version: (kubernetesVersion) => kubernetesVersion,
   artifacts: (kubernetesVersion) => [kubernetesArtifact(kubernetesVersion)],
   spec,

@@ -11,7 +11,7 @@ const name = 'kubelet';
 export const kubelet: Component = {
   name,
   placement: 'all',
-  after: ['containerd', 'kube-apiserver'],
+  after: ['containerd', 'kube-apiserver', 'api-balancer'],
   version: (kubernetesVersion) => kubernetesVersion,
   artifacts: (kubernetesVersion) => [kubernetesArtifact(kubernetesVersion)],
   spec,

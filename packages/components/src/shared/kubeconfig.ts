@@ -5,11 +5,11 @@ import { yaml } from './yaml.ts';
 /** Port of the API server on every host of the control plane. */
 export const apiServerPort = 6443;
 
-/** Where this host finds the API server: its own where it has one, so that it needs no other host. */
-export function apiServerUrl(ctx: ComponentContext): string {
-  const own = ctx.apiServers.some((s) => s.address === ctx.host.address);
-  return `https://${own ? '127.0.0.1' : (ctx.apiServers[0]?.address ?? '127.0.0.1')}:${apiServerPort}`;
-}
+/** Port of the balancer that every host has for its own clients of the API. */
+export const apiBalancerPort = 6444;
+
+/** Where every client of the Kubernetes API on a host finds it, the same on each: the host's own balancer. */
+export const apiServerUrl = `https://127.0.0.1:${apiBalancerPort}`;
 
 /** The kubeconfig of a service, which names its certificate by path, so that a renewed one is taken up by itself. */
 export function kubeconfigFile(ctx: ComponentContext, service: string, client: CertificateSpec): FileSpec {
@@ -20,7 +20,7 @@ export function kubeconfigFile(ctx: ComponentContext, service: string, client: C
     content: yaml({
       apiVersion: 'v1',
       kind: 'Config',
-      clusters: [{ name, cluster: { server: apiServerUrl(ctx), 'certificate-authority': client.caPath } }],
+      clusters: [{ name, cluster: { server: apiServerUrl, 'certificate-authority': client.caPath } }],
       users: [
         {
           name: client.commonName,

@@ -16,7 +16,7 @@ const plannedInstance = Type.Object({
 const planAction = component(
   'PlanAction',
   Type.Object({
-    kind: Type.String({ enum: ['create', 'replace', 'remove'] }),
+    kind: Type.String({ enum: ['create', 'replace', 'reload', 'remove'] }),
     service: Type.String(),
     hostId: Type.String(),
     instanceId: Type.String(),
