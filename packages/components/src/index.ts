@@ -1,5 +1,6 @@
 export * from './component.ts';
 export { etcdDataDir, etcdPeerUrl } from './etcd/index.ts';
+export { nodeTaints, type Taint, taintsChanged } from './kubelet/taints.ts';
 export { clusterDomain, dnsAddress, kubernetesServiceAddress, nodeLocalDnsAddress } from './network.ts';
 export { type KubernetesObject, readOnlyGroup, systemObjects } from './objects.ts';
 export { type EnvironmentOptions, environmentOptionsSchema } from './options.ts';

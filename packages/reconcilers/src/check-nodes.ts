@@ -1,5 +1,6 @@
+import { nodeTaints, type Taint, taintsChanged } from '@rancher/components';
 import { type ConditionInput, type EventInput, findCondition, setCondition } from '@rancher/domain';
-import type { Node } from './cluster.ts';
+import type { Cluster, Node } from './cluster.ts';
 import type { Context } from './context.ts';
 import { setUnschedulable } from './host-actions/advance.ts';
 import { changeHost, conditionsOf } from './host-row.ts';
@@ -63,6 +64,7 @@ export async function recordNodes(
     if (node.ready || before?.status === 'True') events.push(turned(world, host, node));
   }
   await keepCordons(context, world, byName);
+  await keepTaints(context, world, byName);
   await deleteLeftNodes(context, world, nodes);
   return events;
 }
@@ -81,6 +83,36 @@ async function keepCordons(context: Context, world: World, nodes: ReadonlyMap<st
         row.unschedulable === false ? { unschedulable: null } : null,
       );
   }
+}
+
+/** Planes that are isolated, or no longer, and labels that change: the Nodes follow. */
+async function keepTaints(
+  { cluster, logger }: Context,
+  world: World,
+  nodes: ReadonlyMap<string, Node>,
+): Promise<void> {
+  const { id, options } = world.environment;
+  for (const host of kubeletHosts(world)) {
+    const present = nodes.get(host.name)?.taints;
+    const wanted = nodeTaints(options, host.labels);
+    if (present === undefined || taintsChanged(present, wanted) === null) continue;
+    await taint(cluster, id, host.name, wanted).catch((error) =>
+      logger.warn({ err: error, host: host.id }, 'node not tainted as its host is to be'),
+    );
+  }
+}
+
+/** On the very version that was read: Kubernetes itself writes taints too, and the list is replaced as a whole. */
+async function taint(cluster: Cluster, environmentId: string, name: string, wanted: Taint[]): Promise<void> {
+  const path = `/api/v1/nodes/${encodeURIComponent(name)}`;
+  const { metadata, spec } = (await cluster.kube(environmentId, 'GET', path)) as {
+    metadata: { resourceVersion: string };
+    spec: { taints?: Taint[] };
+  };
+  const taints = taintsChanged(spec.taints ?? [], wanted);
+  if (taints === null) return;
+  const { resourceVersion } = metadata;
+  await cluster.kube(environmentId, 'PATCH', path, { metadata: { resourceVersion }, spec: { taints } });
 }
 
 function turned(world: World, host: HostRow, node: Node): EventInput {

@@ -1,6 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import type { KubernetesObject } from '@rancher/components';
+import type { KubernetesObject, Taint } from '@rancher/components';
 
 /** What the worker sees of an environment's cluster, and does to it: all through the API and the agents' tunnels. */
 export interface Cluster {
@@ -33,6 +33,7 @@ export interface Node {
   ready: boolean;
   /** Cordoned, by us or by a user. */
   unschedulable: boolean;
+  taints?: Taint[];
   /** Why it is not ready, in kubelet's words. */
   message: string;
 }
@@ -50,7 +51,7 @@ interface Body {
 interface NodeList {
   items: {
     metadata: { name: string };
-    spec?: { unschedulable?: boolean };
+    spec?: { unschedulable?: boolean; taints?: Taint[] };
     status?: { conditions?: { type: string; status: string; message?: string }[] };
   }[];
 }
@@ -89,7 +90,14 @@ export function createCluster(options: { apiUrl: string; key: () => string; ca?:
         const condition = item.status?.conditions?.find((c) => c.type === 'Ready');
         const message = condition?.message ?? 'kubelet has not reported yet';
         const unschedulable = item.spec?.unschedulable === true;
-        return { name: item.metadata.name, ready: condition?.status === 'True', unschedulable, message };
+        const taints = item.spec?.taints ?? [];
+        return {
+          name: item.metadata.name,
+          ready: condition?.status === 'True',
+          unschedulable,
+          taints,
+          message,
+        };
       });
     },
     async kube(environmentId, method, path, body) {

@@ -4,6 +4,7 @@ import { clusterDomain, dnsAddress } from '../network.ts';
 import { withDefaults } from '../options.ts';
 import { oomScore } from '../shared/process.ts';
 import { yaml } from '../shared/yaml.ts';
+import { nodeTaints } from './taints.ts';
 
 export const healthPort = 10248;
 export const kubeletPort = 10250;
@@ -24,6 +25,7 @@ export function configurationFile(ctx: ComponentContext, server: CertificateSpec
     kind: 'KubeletConfiguration',
     ...access(server),
     ...identity(ctx),
+    ...taints(ctx),
     ...cgroups(ctx),
     ...resources(ctx),
   };
@@ -63,6 +65,12 @@ function identity(ctx: ComponentContext) {
     volumePluginDir: `${hostPaths.kubelet}/volume-plugins`,
     makeIPTablesUtilChains: ctx.host.facts.iptables,
   };
+}
+
+/** From the Node's first moment on, so that no pod slips in before the server's look; later the server keeps them. */
+function taints(ctx: ComponentContext) {
+  const registerWithTaints = nodeTaints(ctx.environment.options, ctx.host.labels);
+  return registerWithTaints.length === 0 ? {} : { registerWithTaints };
 }
 
 function cgroups(ctx: ComponentContext) {
