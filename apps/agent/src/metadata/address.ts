@@ -10,17 +10,17 @@ const table = 'rancher-metadata';
 /**
  * Port 80 of the metadata address leads to another one, so that whoever wants port 80 of all addresses (a load balancer, a
  * pod with the host's network) can have it beside us. Before kube-proxy and host ports of pods, which take what is for
- * any address of the host.
+ * any address of the host. (nft knows the name dstnat, -100, in prerouting alone.)
  */
 const rules = `table ip ${table} {}
 delete table ip ${table}
 table ip ${table} {
   chain prerouting {
-    type nat hook prerouting priority dstnat - 10;
+    type nat hook prerouting priority -110;
     ip daddr ${metadataAddress} tcp dport 80 dnat to ${metadataAddress}:${port}
   }
   chain output {
-    type nat hook output priority dstnat - 10;
+    type nat hook output priority -110;
     ip daddr ${metadataAddress} tcp dport 80 dnat to ${metadataAddress}:${port}
   }
 }
