@@ -15,6 +15,7 @@ import { HostMetadata } from './metadata/metadata.ts';
 import { Artifacts } from './prepare/artifacts.ts';
 import { Ledger } from './prepare/ledger.ts';
 import { HostPreparer, type Preparer } from './prepare/prepare.ts';
+import { probePeer } from './probes/peer.ts';
 import { Reporter } from './reporter.ts';
 
 /** A new agent has not met its server yet: what it finds ended may be about to be replaced. */
@@ -203,6 +204,8 @@ export class Agent {
         return {};
       case 'logTail':
         return { lines: this.#host.logTail(request.service, request.lines) };
+      case 'probeHost':
+        return { answer: await probePeer(request.address, request.port) };
       default:
         throw new Error('this agent does not know that request');
     }

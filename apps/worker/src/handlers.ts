@@ -1,6 +1,7 @@
 import type { Handlers, WorkersOptions } from '@rancher/queue';
 import {
   advanceHostOperation,
+  askPeers,
   type Context,
   changeEtcdMembers,
   checkEnvironment,
@@ -27,6 +28,7 @@ export function createHandlers(
       'advance-host-operation': ({ operationId }, signal) =>
         advanceHostOperation(context, operationId, signal),
       'change-etcd-members': ({ environmentId }, signal) => changeEtcdMembers(context, environmentId, signal),
+      'ask-peers': ({ environmentId }) => askPeers(context, environmentId),
       sweep: async () => sweep(context, await api.hearsSince()),
       prune: () => prune(context.prisma),
     },

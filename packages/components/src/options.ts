@@ -8,6 +8,8 @@ const nameserver = Type.String({
   pattern: `^(${octet}\\.){3}${octet}(:[1-9][0-9]{0,4})?$`,
   description: 'An IPv4 address, with a port where it is not 53.',
 });
+const seconds = (minimum: number, description: string) =>
+  Type.Integer({ minimum, maximum: 604_800, description });
 
 /** What a user may set of the system stack. Everything has a default; unknown fields are refused. */
 export const environmentOptionsSchema = Type.Object(
@@ -75,6 +77,28 @@ export const environmentOptionsSchema = Type.Object(
         { ...strict, description: 'Bounds of the API server’s audit log.' },
       ),
     ),
+    hosts: Type.Optional(
+      Type.Object(
+        {
+          reconnectingAfterSeconds: Type.Optional(
+            seconds(12, 'Silence after which a host counts as reconnecting. Default 15.'),
+          ),
+          disconnectedAfterSeconds: Type.Optional(
+            seconds(
+              15,
+              'Silence after which a host counts as lost, and its instances as unknown. Default 40.',
+            ),
+          ),
+          replaceAfterSeconds: Type.Optional(
+            seconds(15, 'Silence after which what a lost host ran is started elsewhere. Default 3600.'),
+          ),
+          replaceEtcdAfterSeconds: Type.Optional(
+            seconds(15, 'Silence after which a lost member of etcd is replaced. Default 300.'),
+          ),
+        },
+        { ...strict, description: 'How long hosts may be silent.' },
+      ),
+    ),
   },
   { ...strict, $id: 'EnvironmentOptions' },
 );
@@ -90,6 +114,12 @@ export function withDefaults(options: EnvironmentOptions) {
     auditLog: {
       maxSizeMegabytes: options.auditLog?.maxSizeMegabytes ?? 20,
       maxBackups: options.auditLog?.maxBackups ?? 3,
+    },
+    hosts: {
+      reconnectingAfterSeconds: options.hosts?.reconnectingAfterSeconds ?? 15,
+      disconnectedAfterSeconds: options.hosts?.disconnectedAfterSeconds ?? 40,
+      replaceAfterSeconds: options.hosts?.replaceAfterSeconds ?? 3600,
+      replaceEtcdAfterSeconds: options.hosts?.replaceEtcdAfterSeconds ?? 300,
     },
   };
 }

@@ -27,8 +27,7 @@ export const agentPaths = {
 /** Seconds. Both sides ping in the application; a silent peer is dropped and dialled again, with jitter. */
 export const agentTimings = {
   pingSeconds: 5,
-  reconnectingAfterSeconds: 15,
-  disconnectedAfterSeconds: 40,
+  silentAfterSeconds: 15,
   /** An exited instance that no slice replaces within this is restarted by the agent itself. */
   autonomyAfterSeconds: 5,
 } as const;
@@ -97,7 +96,15 @@ export type ServerRequest =
   /** → {} once dialled. The agent opens `agentPaths.stream(streamId)` and joins it to the target. */
   | { method: 'openStream'; streamId: string; target: StreamTarget }
   /** → { lines: string[] } of an instance's log, newest last. */
-  | { method: 'logTail'; service: string; lines: number };
+  | { method: 'logTail'; service: string; lines: number }
+  /**
+   * → { answer: 'open' | 'refused' | 'silent' }: whether a silent host of the same environment answers this one. Only at
+   * {@link peerPort}; a refusal is an answer too, of its kernel.
+   */
+  | { method: 'probeHost'; address: string; port: number };
+
+/** kubelet's, which every host has. */
+export const peerPort = 10250;
 
 /** Where a stream may go: a port of the host's own components, never an address of the caller's choice. */
 export const streamTargets = { 'kube-apiserver': 6443, etcd: 2379 } as const;

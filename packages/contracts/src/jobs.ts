@@ -29,6 +29,12 @@ export const jobs = {
     deduplicate: (d: { environmentId: string }) => d.environmentId,
     everyMs: null,
   },
+  /** Asks the other hosts of an environment about those that the server cannot see. */
+  'ask-peers': {
+    schema: Type.Object({ environmentId: Type.String() }, { additionalProperties: false }),
+    deduplicate: (d: { environmentId: string }) => d.environmentId,
+    everyMs: null,
+  },
   /** Hosts whose agent is silent; environments whose generation is not observed or whose next look is due. */
   sweep: {
     schema: Type.Object({}, { additionalProperties: false }),

@@ -19,6 +19,8 @@ export interface Condition {
   lastError?: string;
   /** The last lines of the log of what is waited for. */
   logTail?: string[];
+  /** Of `Reachable`: names of the hosts that reach it. */
+  seenBy?: string[];
 }
 
 export type ConditionType =

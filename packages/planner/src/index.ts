@@ -5,4 +5,4 @@ export { foundingMembers, hostLabels, type Placement, placeServices } from './pl
 export { makePlan } from './plan.ts';
 export { allows, type Member, quorumOf, type Step } from './quorum.ts';
 export * from './types.ts';
-export { exitWords, inWords } from './words.ts';
+export { exitWords, inWords, listWords } from './words.ts';

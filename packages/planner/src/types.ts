@@ -70,6 +70,10 @@ export interface PlannerHost {
   createdMs: number;
   /** Its agent has told its facts, so specs can be rendered for it. */
   factsKnown: boolean;
+  /** A user wants what can run elsewhere to run elsewhere. */
+  evacuated?: boolean;
+  /** Of a silent host: names of those of its environment that reach it. None: asked, and nobody does. */
+  reachedBy?: readonly string[];
 }
 
 /** An instance as its agent last told of it. */
@@ -100,6 +104,8 @@ export interface PlannerMember {
 export interface PlannerOptions {
   /** How long a host may be lost before what can move moves elsewhere. */
   hostsReplaceAfterMs: number;
+  /** How long a member of etcd may be lost before it is replaced: sooner, as each one counts. */
+  etcdReplaceAfterMs: number;
   /** How long a host may take to register before its wait says that something is wrong. */
   hostRegisterDeadlineMs: number;
   /**
@@ -117,6 +123,7 @@ export interface PlannerOptions {
 
 export const plannerDefaults: PlannerOptions = {
   hostsReplaceAfterMs: 3_600_000,
+  etcdReplaceAfterMs: 300_000,
   hostRegisterDeadlineMs: 600_000,
   dependencySettleMs: 3_000,
   stepDeadlineMs: 120_000,

@@ -1,6 +1,6 @@
 import type { ConditionInput, ConditionType, PlannedInstance, PlanWait } from '@rancher/domain';
 import type { Diagnosis } from './diagnosis.ts';
-import type { PlannerService } from './types.ts';
+import type { PlannerHost, PlannerService } from './types.ts';
 import { listWords } from './words.ts';
 import { nameOf, place, type World } from './world.ts';
 
@@ -104,18 +104,7 @@ export function hostWaits(world: World): PlanWait[] {
   const lost = wanted.filter((h) => h.lastSeenMs !== null && h.state !== 'active');
   const waits: PlanWait[] = [];
   if (world.brake.on) waits.push(brakeWait(world));
-  if (lost.length > 0) {
-    const lastSeen = Math.min(...lost.map((h) => h.lastSeenMs!));
-    waits.push(
-      wait(world, {
-        type: 'HostsReady',
-        status: 'False',
-        reason: 'HostsLost',
-        message: `${listWords(lost.map((h) => h.name))} cannot be seen; what runs there keeps running as far as is known`,
-        deadline: lastSeen + world.options.hostsReplaceAfterMs,
-      }),
-    );
-  }
+  if (lost.length > 0) waits.push(lostWait(world, lost));
   if (registering.length > 0) {
     waits.push(
       wait(world, {
@@ -130,13 +119,46 @@ export function hostWaits(world: World): PlanWait[] {
   return [...waits, ...placeWaits(world, wanted.length)];
 }
 
+function lostWait(world: World, lost: readonly PlannerHost[]): PlanWait {
+  const lastSeen = Math.min(...lost.map((h) => h.lastSeenMs!));
+  const { etcdReplaceAfterMs, hostsReplaceAfterMs } = world.options;
+  const next = [lastSeen + etcdReplaceAfterMs, lastSeen + hostsReplaceAfterMs].filter((at) => at > world.now);
+  return wait(world, {
+    type: 'HostsReady',
+    status: 'False',
+    reason: 'HostsLost',
+    message: [
+      `${listWords(lost.map((h) => h.name))} cannot be seen; what runs there keeps running as far as is known`,
+      ...peersWords(lost),
+    ].join('. '),
+    deadline: lastSeen + hostsReplaceAfterMs,
+    ...(next.length === 0 ? {} : { nextTry: Math.min(...next) }),
+  });
+}
+
+/** What the other hosts say of those that the server cannot see. */
+function peersWords(lost: readonly PlannerHost[]): string[] {
+  const reached = lost.filter((h) => (h.reachedBy ?? []).length > 0);
+  const dark = lost.filter((h) => h.reachedBy?.length === 0);
+  return [
+    ...reached.map(
+      (h) =>
+        `${listWords([...h.reachedBy!])} ${h.reachedBy!.length === 1 ? 'reaches' : 'reach'} ${h.name}, so only the server cannot see it, and nothing is moved from it`,
+    ),
+    ...(dark.length === 0 ? [] : [`No other host reaches ${listWords(dark.map((h) => h.name))}`]),
+  ];
+}
+
 function brakeWait(world: World): PlanWait {
   const names = listWords(world.brake.vanished.map((h) => h.name));
   return wait(world, {
     type: 'Brake',
     status: 'True',
     reason: 'ManyHostsVanished',
-    message: `${names} vanished within a minute: nothing is moved until they return or a user releases the brake`,
+    message: [
+      `${names} vanished within a minute: nothing is moved until they return or a user releases the brake`,
+      ...peersWords(world.brake.vanished),
+    ].join('. '),
     deadline: world.brake.since + world.options.hostsReplaceAfterMs,
   });
 }

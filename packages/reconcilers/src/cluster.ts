@@ -18,6 +18,8 @@ export interface Cluster {
   etcd(environmentId: string): Promise<EtcdView>;
   /** Makes one change of etcd's members, or finds it made. Throws in etcd's words why not. */
   changeEtcdMember(environmentId: string, change: EtcdMemberChange): Promise<{ initialCluster: string }>;
+  /** Whether a host reaches another one of its environment. @throws when the one that is asked does not answer */
+  reaches(hostId: string, peerId: string): Promise<boolean>;
   close(): void;
 }
 
@@ -123,6 +125,10 @@ export function createCluster(options: { apiUrl: string; key: () => string; ca?:
       const path = `/internal/v1/environments/${environmentId}/etcd/members`;
       const body = { type: 'application/json', text: JSON.stringify(change) };
       return JSON.parse(await call('POST', path, body, memberChangeTimeoutMs)) as { initialCluster: string };
+    },
+    async reaches(hostId, peerId) {
+      const text = await call('POST', `/internal/v1/hosts/${hostId}/peers/${peerId}/probe`);
+      return ['open', 'refused'].includes((JSON.parse(text) as { answer: string }).answer);
     },
     close: () => agent.destroy(),
   };

@@ -1,6 +1,13 @@
+import { withDefaults } from '@rancher/components';
 import { recordEvents } from '@rancher/db';
 import { findCondition } from '@rancher/domain';
-import { makePlan, type PlannerInput, type PlannerResult, placeServices } from '@rancher/planner';
+import {
+  makePlan,
+  type PlannerInput,
+  type PlannerOptions,
+  type PlannerResult,
+  placeServices,
+} from '@rancher/planner';
 import type { Context } from './context.ts';
 import { memberRows, recordMemberSteps } from './etcd-members.ts';
 import { recordPlan } from './record.ts';
@@ -10,7 +17,7 @@ import { isSimulated } from './simulated.ts';
 import type { Render, SpecCache } from './specs.ts';
 import { type Status, statusOf, writeStatus } from './status.ts';
 import { ensureSystemStack, plannerServices, stackVersions } from './system-stack.ts';
-import { loadWorld, plannerHosts, plannerInstances, type World } from './world.ts';
+import { loadWorld, ms, plannerHosts, plannerInstances, type World } from './world.ts';
 
 /** How often a pass is begun anew when somebody else wrote meanwhile, before it is left to the next job. */
 const passes = 5;
@@ -90,6 +97,7 @@ export function plan(
     members: world.members,
     observed: plannerInstances(world.instances),
     conditions: environment.conditions,
+    options: plannerOptions(environment),
   };
   const render = specs.renderer({
     ...world,
@@ -103,6 +111,15 @@ export function plan(
       startHash: (service, hostId) => render(service, hostId).startHash,
     }),
     render,
+  };
+}
+
+function plannerOptions({ options, brakeReleasedAt }: World['environment']): Partial<PlannerOptions> {
+  const { hosts } = withDefaults(options);
+  return {
+    hostsReplaceAfterMs: hosts.replaceAfterSeconds * 1000,
+    etcdReplaceAfterMs: hosts.replaceEtcdAfterSeconds * 1000,
+    brakeReleasedAt: ms(brakeReleasedAt) ?? 0,
   };
 }
 

@@ -1,3 +1,4 @@
+import { type EnvironmentOptions, withDefaults } from '@rancher/components';
 import type { ObservedLocalHost } from '@rancher/contracts';
 import { agentTimings, channels } from '@rancher/contracts';
 import { notify, type PrismaClient, recordEvents } from '@rancher/db';
@@ -43,7 +44,7 @@ export async function recordHello(
     connectionId,
     connectedAt: now,
     lastSeenAt: now,
-    conditions: json(setCondition(conditionsOf(host), connected, now)),
+    conditions: json(setCondition(withoutPeers(conditionsOf(host)), connected, now)),
   }));
   const recorded = await recordInventory(prisma, hostId, inventory);
   await recordEvents(prisma, helloEvents(before, facts, now));
@@ -54,6 +55,11 @@ export async function recordHello(
     changed: true,
     reconcile: before.environmentId !== null && (moved || recorded.reconcile),
   };
+}
+
+/** Heard by the server, it needs no word of its peers. */
+function withoutPeers(conditions: readonly Condition[]): Condition[] {
+  return conditions.filter((c) => c.type !== 'Reachable');
 }
 
 function helloEvents(
@@ -208,40 +214,53 @@ function troubleTurn(
       };
 }
 
-/** The host's own words for how long it has been silent, and what follows. */
-const silences = [
-  {
-    after: agentTimings.disconnectedAfterSeconds,
-    state: 'disconnected',
-    reason: 'HostDisconnected',
-    word: 'counts as lost',
-  },
-  {
-    after: agentTimings.reconnectingAfterSeconds,
-    state: 'reconnecting',
-    reason: 'HostReconnecting',
-    word: 'is waited for',
-  },
-] as const satisfies { after: number; state: HostState; reason: EventInput['reason']; word: string }[];
+interface Silence {
+  afterMs: number;
+  state: HostState;
+  reason: EventInput['reason'];
+  word: string;
+}
+
+/** What silence makes of a host, the longest first; how long that is, is an option of its environment. */
+function silencesOf(options: EnvironmentOptions): [Silence, Silence] {
+  const { hosts } = withDefaults(options);
+  return [
+    {
+      afterMs: hosts.disconnectedAfterSeconds * 1000,
+      state: 'disconnected',
+      reason: 'HostDisconnected',
+      word: 'counts as lost',
+    },
+    {
+      afterMs: hosts.reconnectingAfterSeconds * 1000,
+      state: 'reconnecting',
+      reason: 'HostReconnecting',
+      word: 'is waited for',
+    },
+  ];
+}
 
 /**
- * Judges hosts by their silence: 15 s → reconnecting, 40 s → disconnected, and its instances unknown.
+ * Judges hosts by their silence: 15 s → reconnecting, 40 s → disconnected (options of the environment), and then its
+ * instances are unknown.
  * @param heardSince when those who listen for the hosts were last not listening: silence from before is our own
  * @returns environments to be reconciled
  */
 export async function recordSilence(prisma: PrismaClient, heardSince: Date, now: Date): Promise<string[]> {
-  const firstMs = agentTimings.reconnectingAfterSeconds * 1000;
   const hosts = await prisma.host.findMany({
     where: {
       removedAt: null,
       state: { in: ['active', 'reconnecting'] },
-      lastSeenAt: { lt: new Date(now.getTime() - firstMs) },
+      // None is judged sooner: a ping, and the batch in which it is written.
+      lastSeenAt: { lt: new Date(now.getTime() - 2 * agentTimings.pingSeconds * 1000) },
     },
+    include: { environment: { select: { options: true } } },
   });
   const touched = new Set<string>();
   for (const host of hosts) {
     const silentMs = now.getTime() - Math.max(host.lastSeenAt!.getTime(), heardSince.getTime());
-    const silence = silences.find((s) => silentMs >= s.after * 1000);
+    const silences = silencesOf((host.environment?.options ?? {}) as EnvironmentOptions);
+    const silence = silences.find((s) => silentMs >= s.afterMs);
     if (silence === undefined || silence.state === host.state) continue;
     const message = `${host.name} has been silent for ${inWords(silentMs)} and ${silence.word}`;
     const condition: ConditionInput = {
@@ -249,9 +268,7 @@ export async function recordSilence(prisma: PrismaClient, heardSince: Date, now:
       status: silence.state === 'disconnected' ? 'False' : 'Unknown',
       reason: silence.reason,
       message: `Last heard of at ${host.lastSeenAt!.toISOString()}`,
-      deadline: new Date(
-        host.lastSeenAt!.getTime() + agentTimings.disconnectedAfterSeconds * 1000,
-      ).toISOString(),
+      deadline: new Date(host.lastSeenAt!.getTime() + silences[0].afterMs).toISOString(),
     };
     const { count } = await prisma.host.updateMany({
       // Heard of meanwhile, it is not silent.

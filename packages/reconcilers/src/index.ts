@@ -14,6 +14,7 @@ export {
 } from './hosts.ts';
 export { type Recorded, recordInventory } from './inventory.ts';
 export { type OperationKind, operationSteps } from './operations.ts';
+export { askPeers } from './peers.ts';
 export { type PreviewChange, previewPlan } from './preview.ts';
 export { prune } from './prune.ts';
 export { isWiping } from './removal.ts';

@@ -2,6 +2,7 @@ import { jobs } from '@rancher/contracts';
 import type { Context } from './context.ts';
 import { hostOperationsUnderWay } from './host-actions/advance.ts';
 import { recordSilence } from './hosts.ts';
+import { environmentsWithSilentHosts } from './peers.ts';
 import { runtimeLabel } from './simulated.ts';
 
 /**
@@ -18,6 +19,8 @@ export async function sweep(context: Context, heardSince: Date): Promise<void> {
   for (const { environmentId } of await unfinishedMemberChanges(context)) {
     await context.queue.enqueue('change-etcd-members', { environmentId });
   }
+  for (const environmentId of await environmentsWithSilentHosts(context))
+    await context.queue.enqueue('ask-peers', { environmentId });
   const checksAll = isCheckRound(now);
   for (const operationId of await hostOperationsUnderWay(context))
     await context.queue.enqueue('advance-host-operation', { operationId });

@@ -6,6 +6,7 @@ import {
   type EnvironmentDesiredState,
   type EnvironmentState,
   type EtcdMemberState,
+  findCondition,
   type Health,
   type HostFacts,
   type HostKind,
@@ -49,6 +50,7 @@ export interface EnvironmentRow {
   observedGeneration: number;
   resourceVersion: number;
   targetPlanId: string | null;
+  brakeReleasedAt: string | null;
   appliedObjectsHash: string | null;
   nextLookAt: string | null;
   activeAt: string | null;
@@ -173,7 +175,16 @@ export function plannerHosts(hosts: readonly HostRow[]): PlannerHost[] {
     lastSeenMs: ms(h.lastSeenAt),
     createdMs: Date.parse(h.createdAt),
     factsKnown: h.facts !== null,
+    evacuated: h.evacuated,
+    ...reachedBy(h),
   }));
+}
+
+/** What peers said last of a host that is silent. */
+function reachedBy({ state, conditions }: HostRow): { reachedBy?: string[] } {
+  const reachable = state === 'active' ? undefined : findCondition(conditions, 'Reachable');
+  if (reachable === undefined || reachable.status === 'Unknown') return {};
+  return { reachedBy: reachable.status === 'True' ? (reachable.seenBy ?? []) : [] };
 }
 
 export function plannerInstances(instances: readonly InstanceRow[]): PlannerInstance[] {

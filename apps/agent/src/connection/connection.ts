@@ -152,7 +152,7 @@ export class Connection {
   }
 
   #beat(ws: WebSocket): void {
-    if (Date.now() - this.#heardAt > agentTimings.reconnectingAfterSeconds * 1000) {
+    if (Date.now() - this.#heardAt > agentTimings.silentAfterSeconds * 1000) {
       this.#log.warn('the server is silent: dialling again', { url: this.#url });
       ws.terminate();
       return;

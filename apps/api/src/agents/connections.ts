@@ -68,7 +68,7 @@ export function watchLiveness(options: {
     const heard: string[] = [];
     for (const connection of connections.all()) {
       if (overslept) connection.heardAt = now;
-      if (now - connection.heardAt > agentTimings.reconnectingAfterSeconds * 1000) connection.terminate();
+      if (now - connection.heardAt > agentTimings.silentAfterSeconds * 1000) connection.terminate();
       else heard.push(connection.info.hostId);
       connection.send({ type: 'ping', at: now });
     }

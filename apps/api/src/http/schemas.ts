@@ -61,6 +61,9 @@ const condition = Type.Object({
   nextTryAt: Type.Optional(timestamp('When it is looked at next')),
   lastError: Type.Optional(Type.String()),
   logTail: Type.Optional(Type.Array(Type.String())),
+  seenBy: Type.Optional(
+    Type.Array(Type.String(), { description: 'Of Reachable: names of the hosts that reach it' }),
+  ),
 });
 export const conditions = Type.Array(component('Condition', condition));
 

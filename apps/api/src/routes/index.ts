@@ -1,6 +1,6 @@
 import type { App, Context } from '../context.ts';
 import { etcd } from './internal/etcd.ts';
-import { hostRelay } from './internal/hosts.ts';
+import { hostRelay, peerProbe } from './internal/hosts.ts';
 import { k8s } from './k8s/index.ts';
 import { livez } from './livez/index.ts';
 import { metrics } from './metrics/index.ts';
@@ -37,5 +37,6 @@ export async function routes(app: App, context: Context): Promise<void> {
   metrics(app, context);
   etcd(app, context);
   hostRelay(app, context);
+  peerProbe(app, context);
   await k8s(app, context);
 }

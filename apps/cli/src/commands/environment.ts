@@ -7,6 +7,7 @@ import {
   getOperation,
   type Host,
   type Operation,
+  releaseBrake,
 } from '@rancher/api-client';
 import { type Command, Option } from 'commander';
 import type { Context } from '../context.ts';
@@ -64,6 +65,11 @@ export function registerEnvironment(program: Command, open: OpenContext): void {
     .addOption(jsonOption())
     .action((name: string, options: { json: boolean }) => show(open(), name, options));
   environment
+    .command('release-brake <name>')
+    .description('let what ran on hosts that vanished together be started elsewhere')
+    .addOption(jsonOption())
+    .action((name: string, options: { json: boolean }) => release(open(), name, options));
+  environment
     .command('delete <name>')
     .alias('rm')
     .description('remove an environment, its hosts and all its data')
@@ -107,6 +113,13 @@ async function create(context: Context, name: string, options: CreateOptions): P
   const made = await client.call(getEnvironment({ client: client.api, path: { id: operation.target.id } }));
   if (options.json) output.json(made);
   else output.print(`environment ${name} (${made.id}) is ${made.status.state}`);
+}
+
+async function release({ client, output }: Context, name: string, options: { json: boolean }): Promise<void> {
+  const { id } = await findEnvironment(client, name);
+  const changed = await client.call(releaseBrake({ client: client.api, path: { id } }));
+  if (options.json) output.json(changed);
+  else output.print(`the brake of environment ${changed.name} is released`);
 }
 
 async function remove(

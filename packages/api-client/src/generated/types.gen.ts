@@ -55,6 +55,10 @@ export type Condition = {
     nextTryAt?: string;
     lastError?: string;
     logTail?: Array<string>;
+    /**
+     * Of Reachable: names of the hosts that reach it
+     */
+    seenBy?: Array<string>;
 };
 
 export type ApiKey = {
@@ -454,6 +458,27 @@ export type EnvironmentOptions = {
          */
         maxBackups?: number;
     };
+    /**
+     * How long hosts may be silent.
+     */
+    hosts?: {
+        /**
+         * Silence after which a host counts as reconnecting. Default 15.
+         */
+        reconnectingAfterSeconds?: number;
+        /**
+         * Silence after which a host counts as lost, and its instances as unknown. Default 40.
+         */
+        disconnectedAfterSeconds?: number;
+        /**
+         * Silence after which what a lost host ran is started elsewhere. Default 3600.
+         */
+        replaceAfterSeconds?: number;
+        /**
+         * Silence after which a lost member of etcd is replaced. Default 300.
+         */
+        replaceEtcdAfterSeconds?: number;
+    };
 };
 
 export type EnvironmentOptionsPatch = {
@@ -504,6 +529,27 @@ export type EnvironmentOptionsPatch = {
          * Default 3.
          */
         maxBackups?: number | null;
+    } | null;
+    /**
+     * How long hosts may be silent.
+     */
+    hosts?: {
+        /**
+         * Silence after which a host counts as reconnecting. Default 15.
+         */
+        reconnectingAfterSeconds?: number | null;
+        /**
+         * Silence after which a host counts as lost, and its instances as unknown. Default 40.
+         */
+        disconnectedAfterSeconds?: number | null;
+        /**
+         * Silence after which what a lost host ran is started elsewhere. Default 3600.
+         */
+        replaceAfterSeconds?: number | null;
+        /**
+         * Silence after which a lost member of etcd is replaced. Default 300.
+         */
+        replaceEtcdAfterSeconds?: number | null;
     } | null;
 };
 
@@ -1395,6 +1441,71 @@ export type GenerateKubeconfigResponses = {
 };
 
 export type GenerateKubeconfigResponse = GenerateKubeconfigResponses[keyof GenerateKubeconfigResponses];
+
+export type ReleaseBrakeData = {
+    body?: never;
+    headers?: {
+        /**
+         * The same key with the same body gives the same answer, and the work is done once.
+         */
+        'idempotency-key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/v1/environments/{id}/actions/releaseBrake';
+};
+
+export type ReleaseBrakeErrors = {
+    /**
+     * Codes: invalid_request
+     */
+    400: Problem;
+    /**
+     * Codes: unauthenticated
+     */
+    401: Problem;
+    /**
+     * Codes: forbidden
+     */
+    403: Problem;
+    /**
+     * Codes: not_found
+     */
+    404: Problem;
+    /**
+     * Codes: conflict
+     */
+    409: Problem;
+    /**
+     * Codes: idempotency_mismatch
+     */
+    422: Problem;
+    /**
+     * Codes: rate_limited
+     */
+    429: Problem;
+    /**
+     * Codes: internal
+     */
+    500: Problem;
+    /**
+     * Codes: unavailable
+     */
+    503: Problem;
+};
+
+export type ReleaseBrakeError = ReleaseBrakeErrors[keyof ReleaseBrakeErrors];
+
+export type ReleaseBrakeResponses = {
+    /**
+     * Done
+     */
+    200: Environment;
+};
+
+export type ReleaseBrakeResponse = ReleaseBrakeResponses[keyof ReleaseBrakeResponses];
 
 export type ListHostsData = {
     body?: never;

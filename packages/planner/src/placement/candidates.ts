@@ -42,7 +42,7 @@ export function candidatesOf(scene: Scene, service: PlannerService): Candidates 
     stays: current.filter(isAllowed),
     broken: current.filter((h) => !isAllowed(h)),
     ranked: allowed
-      .filter((h) => !current.includes(h) && (isUsable(h) || isExpected(scene, h)))
+      .filter((h) => !current.includes(h) && h.evacuated !== true && (isUsable(h) || isExpected(scene, h)))
       .sort((a, b) => compareRanks(ranks.get(a.id)!, ranks.get(b.id)!) || byName(a, b)),
   };
 }

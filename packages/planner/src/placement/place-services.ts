@@ -77,14 +77,14 @@ function placeOne(scene: Scene, service: PlannerService): Placement {
 /** The hosts of a service of scale n: those that it has, then the best of the others. */
 function scaled(scene: Scene, service: PlannerService, candidates: Candidates): PlannerHost[] {
   const scale = service.scale ?? 0;
-  // etcd stays with its data, unless a hard rule forbids it.
+  // etcd stays with its data, unless a hard rule forbids it or its host is given up.
   const fixed = service.placement === 'etcd';
   if (fixed && candidates.stays.length + candidates.broken.length === 0)
     return firstMembers(scene, service, candidates);
   const stays = [...candidates.stays].sort((a, b) => staying(a) - staying(b) || byName(a, b));
-  const given = fixed
-    ? []
-    : stays.filter((h) => scene.givenUp.has(h.id) || shouldMoveAway(scene, service, candidates, h));
+  const given = stays.filter(
+    (h) => scene.givesUp(service, h) || (!fixed && shouldMoveAway(scene, service, candidates, h)),
+  );
   const kept = stays.filter((h) => !given.includes(h)).slice(0, scale);
   // A lost place is better than none: it is given up only for another.
   const hosts = [...kept, ...best(candidates, scale - kept.length), ...given].slice(0, scale);

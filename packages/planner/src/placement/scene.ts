@@ -7,7 +7,7 @@ import {
   type PlannerService,
   plannerDefaults,
 } from '../types.ts';
-import { givenUpHosts } from './given-up.ts';
+import { type GivesUp, givesUpOf } from './given-up.ts';
 import { planeRules } from './planes.ts';
 
 export type PlacementInput = Pick<
@@ -41,8 +41,7 @@ export interface Scene {
   hosts: PlannerHost[];
   /** In start order. */
   services: readonly PlannerService[];
-  /** Hosts lost for so long that what can move from them moves. Empty while the brake is on or etcd has no quorum. */
-  givenUp: Set<string>;
+  givesUp: GivesUp;
   /** Hosts that have it by the parent plan, by service name. */
   current: ReadonlyMap<string, readonly PlannerHost[]>;
   /** Services placed so far. */
@@ -62,7 +61,7 @@ export function sceneOf(input: PlacementInput): Scene {
     options: { ...plannerDefaults, ...input.options },
     hosts,
     services: startOrder(input.services),
-    givenUp: givenUpHosts(input),
+    givesUp: givesUpOf(input),
     current: new Map(input.services.map((s) => [s.name, hostsOf(s)])),
     placed: new Map(),
   };

@@ -1,5 +1,6 @@
-import type { ServerRequest } from '@rancher/contracts';
+import { peerPort, type ServerRequest } from '@rancher/contracts';
 import { Type } from 'typebox';
+import { notFound } from '../../auth/principal.ts';
 import type { App, Context } from '../../context.ts';
 import { closed, idParams } from '../../http/schemas.ts';
 
@@ -9,6 +10,7 @@ const body = Type.Union([
     service: Type.String(),
     lines: Type.Integer({ minimum: 1, maximum: 5000 }),
   }),
+  closed({ method: Type.Literal('probeHost'), address: Type.String(), port: Type.Integer() }),
 ]);
 
 /** For other replicas (role `system`): asks the agent of a host that this replica holds. Not in the document. */
@@ -17,5 +19,30 @@ export function hostRelay(app: App, { hub }: Context): void {
     '/internal/v1/hosts/:id/ask',
     { config: { auth: 'system' }, schema: { hide: true, params: idParams, body } },
     async (request) => ({ result: await hub.ask(request.params.id, request.body as ServerRequest) }),
+  );
+}
+
+/**
+ * For the worker (role `system`): whether one host reaches another of the same environment. Not in the document.
+ * 503 when the one that is asked does not answer.
+ */
+export function peerProbe(app: App, { prisma, agents }: Context): void {
+  app.post(
+    '/internal/v1/hosts/:id/peers/:peerId/probe',
+    {
+      config: { auth: 'system' },
+      schema: { hide: true, params: closed({ id: Type.String(), peerId: Type.String() }) },
+    },
+    async (request) => {
+      const { id, peerId } = request.params;
+      const rows = await prisma.host.findMany({
+        where: { id: { in: [id, peerId] }, removedAt: null, environmentId: { not: null } },
+        select: { id: true, environmentId: true, address: true },
+      });
+      const [one, peer] = [rows.find((h) => h.id === id), rows.find((h) => h.id === peerId)];
+      if (one === undefined || peer?.address == null || one.environmentId !== peer.environmentId)
+        throw notFound('peer', peerId);
+      return agents.ask(id, { method: 'probeHost', address: peer.address, port: peerPort });
+    },
   );
 }

@@ -1,6 +1,7 @@
 import type { App, Context } from '../../../context.ts';
 import { activationActions } from './actions/activation.ts';
 import { generateKubeconfig } from './actions/generate-kubeconfig.ts';
+import { releaseBrake } from './actions/release-brake.ts';
 import { createEnvironment } from './create.ts';
 import { getEnvironment } from './get.ts';
 import { listEnvironments } from './list.ts';
@@ -15,4 +16,5 @@ export function environments(app: App, context: Context): void {
   removeEnvironment(app, context);
   activationActions(app, context);
   generateKubeconfig(app, context);
+  releaseBrake(app, context);
 }
