@@ -1,5 +1,5 @@
 /**
- * `./rancher bench create|heal|footprint|scale|conformance [--json] [--runs N]`: every figure that the README states comes
+ * `./rancher bench create|heal|footprint|scale|failover|conformance [--json] [--runs N]`: every figure that the README states comes
  * from here. Each benchmark makes an installation of its own and purges it.
  */
 import { parseArgs } from 'node:util';
@@ -13,6 +13,7 @@ const benchmarks: Record<
   heal: () => import('./heal/heal.ts'),
   footprint: () => import('./footprint/footprint.ts'),
   scale: () => import('./scale/scale.ts'),
+  failover: () => import('./failover/failover.ts'),
   conformance: () => import('./conformance/conformance.ts'),
 };
 

@@ -5,6 +5,7 @@ import { foundingSteps, mayStart, nextMemberStep, quorumView, refused, stepOf } 
 import { hasQuorum } from './quorum.ts';
 import type { PlannerMember, PlannerService } from './types.ts';
 import { waitFor } from './waits.ts';
+import { listWords } from './words.ts';
 import { nameOf, place, type World } from './world.ts';
 
 interface Judged {
@@ -101,9 +102,13 @@ function lostQuorumWaits(world: World, service: PlannerService, changes: Change[
   const beginning = leaving === undefined && !world.input.environment.bootstrapped;
   if (changes.length > 0 || beginning) return [];
   const voters = quorumView(world);
+  const names = (healthy: boolean) =>
+    listWords(voters.filter((m) => m.healthy === healthy).map((m) => nameOf(world, m.id)));
   const healthy = voters.filter((m) => m.healthy).length;
   const kept = leaving === undefined ? '' : `; ${nameOf(world, leaving.hostId)} keeps its member until then`;
-  return [waitFor.etcd(world, 'EtcdQuorumLost', `${healthy} of ${voters.length} etcd members answer${kept}`)];
+  const there = healthy === 0 ? '' : ` (${names(true)})`;
+  const message = `etcd has lost quorum: ${healthy} of ${voters.length} members answer${there}. Nothing can be written until more do; what only ${names(false)} hold is lost with their data${kept}`;
+  return [waitFor.etcd(world, 'EtcdQuorumLost', message)];
 }
 
 function blocked(world: World, hostId: string, reason: string, refusal: string) {

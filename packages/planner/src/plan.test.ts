@@ -318,6 +318,17 @@ describe('etcd', () => {
     expect(one.parent!.instances.map((i) => i.service)).toContain('etcd');
   });
 
+  it('that has lost quorum says who answers, and what may be lost', () => {
+    const lab = new Lab(3, servicesOfScale(3, 3)).converge();
+    lab.lose(2);
+    lab.lose(3);
+    const messages = lab.plan().waits.map((w) => w.condition.message);
+    expect(messages).toContain(
+      'etcd has lost quorum: 1 of 3 members answer (host-1). Nothing can be written until more do; what only host-2 and host-3 hold is lost with their data',
+    );
+    expect(lab.plan().memberSteps).toEqual([]);
+  });
+
   it('is never begun anew in an environment that was active', () => {
     const lab = new Lab(1);
     lab.bootstrapped = true;

@@ -16,15 +16,17 @@ const configuration = (apiServers: { name: string; address: string }[]) =>
 describe('the balancer', () => {
   it('prefers the API server of its own host, and has the others in reserve', () => {
     const text = configuration([here, ...others]);
-    expect(text).toContain('  server own 127.0.0.1:6443\n  server peer1 10.0.0.12:6443 backup\n');
     expect(text).toContain(
-      '  server peer2 10.0.0.13:6443 backup\n  server peer3 127.0.0.1:6443 backup disabled\n',
+      '  server own 127.0.0.1:6443 weight 256\n  server peer1 10.0.0.12:6443 weight 1\n',
+    );
+    expect(text).toContain(
+      '  server peer2 10.0.0.13:6443 weight 1\n  server peer3 127.0.0.1:6443 weight 1 disabled\n',
     );
   });
 
   it('on a host without one goes to all of them alike', () => {
     expect(configuration(others)).toContain(
-      '  server own 127.0.0.1:6443 disabled\n  server peer1 10.0.0.12:6443',
+      '  server own 127.0.0.1:6443 weight 256 disabled\n  server peer1 10.0.0.12:6443 weight 1',
     );
   });
 

@@ -27,13 +27,15 @@ function slotsOf(ctx: ComponentContext): Slot[] {
 }
 
 /**
- * TCP from the host's own address to an API server that is ready, its own first. What each line is for:
+ * TCP from the host's own address to an API server that is ready, nearly always its own. What each line is for:
  *
  * - An API server that says it is not ready gets no new connections, and keeps those that it has: it is being stopped in
  *   order, and ends them itself when what was asked is answered (`error-status L7OKC`). One that is gone, hangs, or
  *   has lost etcd loses them at once, so that its clients go elsewhere (`on-marked-down shutdown-sessions`).
  * - A dead host sends no word of it: what is in flight to it is given up after `tcp-ut`, what is idle by keep-alives, and
  *   the first who fails to connect tells the others (`observe layer4`).
+ * - Who fails to connect is sent to another at once (`redispatch`). So the others are weighed, and no `backup`: these are
+ *   used only once the host's own is known to be down, and who waits for that is cut off with all that goes to it.
  * - While none is ready any one that takes connections will do: it knows best what it can answer.
  * - Servers have fixed places, which lead elsewhere when API servers come and go (see `reloadOf`). A place that is
  *   not used is drained rather than in maintenance, which would end what still runs over it.
@@ -79,14 +81,13 @@ frontend kubernetes
 
 backend ready
   balance leastconn
-  option allbackups
   option httpchk
   http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host kubernetes
   http-check expect ! rstring \\[-\\]etcd
   http-check expect error-status L7OKC status 200
   default-server check check-ssl verify none inter 1s fastinter 250ms downinter 500ms fall 3 rise 1
   default-server observe layer4 error-limit 2 on-error mark-down on-marked-down shutdown-sessions tcp-ut 1500ms
-${slots.map((s) => server(s, s.name === 'own' ? '' : ' backup')).join('\n')}
+${slots.map((s) => server(s, s.name === 'own' ? ' weight 256' : ' weight 1')).join('\n')}
 
 backend any
   balance roundrobin
