@@ -6,7 +6,7 @@ import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '@rancher/testing';
+import { freePort, until as waitFor } from '@rancher/testing';
 
 const root = new URL('../../..', import.meta.url).pathname;
 
@@ -148,26 +148,14 @@ export async function createInstallation(name: string): Promise<Installation> {
   };
 }
 
-/** Waits until `probe` gives something other than undefined/false; throws what it last saw after `timeoutMs`. */
-export async function until<T>(
+/** {@link waitFor} with the patience that real clusters need: each look of a scenario is a process or a request. */
+export function until<T>(
   what: string,
-  probe: () => Promise<T | undefined | false | null>,
-  timeoutMs = 120_000,
+  probe: () => Promise<T>,
+  withinMs = 120_000,
   everyMs = 200,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  let last: unknown;
-  while (Date.now() < deadline) {
-    try {
-      const value = await probe();
-      if (value !== undefined && value !== false && value !== null) return value;
-      last = value;
-    } catch (error) {
-      last = error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, everyMs));
-  }
-  throw new Error(`gave up waiting until ${what} after ${timeoutMs} ms; last: ${String(last)}`);
+): Promise<NonNullable<Exclude<T, false>>> {
+  return waitFor(what, probe, { withinMs, everyMs });
 }
 
 /** Starts `./rancher kubectl …` in the background, for port-forward and watches; `stop` ends it. */
