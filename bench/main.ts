@@ -1,6 +1,6 @@
 /**
- * `./rancher bench create|heal|footprint|scale|failover|conformance [--json] [--runs N]`: every figure that the README states comes
- * from here. Each benchmark makes an installation of its own and purges it.
+ * `./rancher bench create|heal|footprint|scale|failover|cni|network|conformance [--json] [--runs N]`: every figure that the
+ * README states comes from here. Each benchmark makes what it needs, and clears it up.
  */
 import { parseArgs } from 'node:util';
 import { type BenchmarkReport, table } from './report.ts';
@@ -14,6 +14,8 @@ const benchmarks: Record<
   footprint: () => import('./footprint/footprint.ts'),
   scale: () => import('./scale/scale.ts'),
   failover: () => import('./failover/failover.ts'),
+  cni: () => import('./cni/cni.ts'),
+  network: () => import('./network/network.ts'),
   conformance: () => import('./conformance/conformance.ts'),
 };
 

@@ -4,6 +4,7 @@ import type { HostFacts } from '@rancher/domain';
 import { cgroupHierarchies } from '@rancher/runtimes';
 import type { AgentConfig } from './config.ts';
 import { readIfPresent } from './files.ts';
+import { type Firewalls, findFirewalls } from './firewall.ts';
 
 export const agentVersion = '0.1.0';
 const capSysResource = 24n;
@@ -29,12 +30,19 @@ export function gatherFacts(config: AgentConfig): HostFacts {
     // Several kubelets of one machine cannot share systemd's slices.
     cgroupDriver: !local && existsSync('/run/systemd/system') ? 'systemd' : 'cgroupfs',
     cgroupRoot: config.cgroup,
-    nftables: hasProgram('nft'),
-    iptables: hasProgram('iptables'),
+    ...firewalls(),
     sysResource: hasCapability(capSysResource),
     nameservers: nameservers(),
     localHosts: config.localHosts !== undefined,
   };
+}
+
+let found: Firewalls | undefined;
+
+/** Asked once: neither programs nor kernel change while an agent runs. */
+function firewalls(): Firewalls {
+  found ??= findFirewalls();
+  return found;
 }
 
 /** Value of PRETTY_NAME in os-release(5). */

@@ -35,13 +35,11 @@ export async function ensureBridge(
   await run(
     'ip',
     ['-batch', '-'],
-    [`link set ${link} mtu ${outsideMtu()} up`, `address replace ${address}/${prefix} dev ${link}`].join(
-      '\n',
-    ),
+    [`link set ${link} mtu ${linkMtu} up`, `address replace ${address}/${prefix} dev ${link}`].join('\n'),
   );
   raiseSysctls();
   const subnets = knownNetworks(home).map((known) => known.subnet);
-  await run('nft', ['-f', '-'], masquerading(nftTable(home), subnets));
+  await run('nft', ['-f', '-'], rules(nftTable(home), subnets, outsideMtu()));
   await throughDocker('-I', link);
   return bridge;
 }
@@ -102,11 +100,14 @@ export function freeAddress(subnet: string, taken: readonly string[]): string {
   throw new Error(`no free address in ${subnet}`);
 }
 
-/** Local hosts send frames no larger than what the machine's way out takes. */
-export function outsideMtu(): number {
+/** Largest packet between local hosts, in bytes, whatever the machine's way out takes. */
+export const linkMtu = 1500;
+
+/** Largest packet that the machine's way out takes. */
+function outsideMtu(): number {
   const name = defaultInterface(readIfPresent('/proc/net/route') ?? '');
   const mtu = name === undefined ? Number.NaN : Number(readIfPresent(`/sys/class/net/${name}/mtu`));
-  return Number.isFinite(mtu) && mtu >= 1280 ? Math.min(1500, mtu) : 1500;
+  return Number.isFinite(mtu) && mtu >= 1280 ? Math.min(linkMtu, mtu) : linkMtu;
 }
 
 /** What the machine has an address in or a route to, and what other networks of the installation have taken. */
@@ -121,14 +122,27 @@ async function usedSubnets(home: string): Promise<string[]> {
   return [...kept, ...seen];
 }
 
-function masquerading(table: string, subnets: readonly string[]): string {
+/** IPv4 and TCP headers without options. */
+const headerBytes = 40;
+
+/**
+ * Where the way out takes less than the links of local hosts, TCP is told so on opening, in both directions; all else
+ * learns it by the machine's ICMP answers.
+ */
+function rules(table: string, subnets: readonly string[], mtu: number): string {
   const own = `{ ${subnets.join(', ')} }`;
+  const segment = `tcp flags & (syn | rst) == syn tcp option maxseg size set ${mtu - headerBytes}`;
   return `table ip ${table}
 delete table ip ${table}
 table ip ${table} {
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
     ip saddr ${own} ip daddr != ${own} masquerade
+  }
+  chain forward {
+    type filter hook forward priority mangle; policy accept;
+    ip saddr ${own} ip daddr != ${own} ${segment}
+    ip saddr != ${own} ip daddr ${own} ${segment}
   }
 }
 `;

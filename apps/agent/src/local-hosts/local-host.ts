@@ -15,7 +15,7 @@ import { nameservers } from '../facts.ts';
 import { readIfPresent, writeFileIfChanged } from '../files.ts';
 import { endProcesses } from '../host/end-processes.ts';
 import { run, tryRun } from '../run.ts';
-import { type Bridge, knownBridge, outsideMtu } from './bridge.ts';
+import { type Bridge, knownBridge, linkMtu } from './bridge.ts';
 import { initScript } from './init-script.ts';
 import { hostSuffix, hostsDir, installationCgroup, netnsPrefix, vethPrefix } from './names.ts';
 import { knownNetworks } from './networks.ts';
@@ -153,7 +153,7 @@ async function makeNetwork({ home }: Machine, record: LocalHostRecord): Promise<
   const prefix = bridge.subnet.split('/')[1];
   await run('ip', ['netns', 'add', ns]);
   const outside = [
-    `link add ${link} mtu ${outsideMtu()} type veth peer name eth0 mtu ${outsideMtu()} netns ${ns}`,
+    `link add ${link} mtu ${linkMtu} type veth peer name eth0 mtu ${linkMtu} netns ${ns}`,
     `link set ${link} master ${bridge.link} up`,
   ];
   await run('ip', ['-batch', '-'], outside.join('\n'));
