@@ -126,9 +126,9 @@ async function endpointOf(child: ChildProcess): Promise<Endpoint> {
     });
   await ready;
   return {
-    ask: (address, port, protocol = 'TCP', waitMs = 5000) =>
+    ask: (address, port, protocol = 'TCP', waitMs = 20_000) =>
       call({ ask: { address, port, protocol, waitMs } }),
     hold: async (address, port) => void (await call({ hold: { address, port } })),
-    say: (waitMs = 5000) => call({ say: waitMs }),
+    say: (waitMs = 20_000) => call({ say: waitMs }),
   };
 }
