@@ -51,7 +51,7 @@ export class Policies {
     this.#options = options;
     const { client, nodeName, dns, nft, attachments, log } = options;
     this.#host = new HostPolicies(nodeName, [
-      { pod: dnsPod(nodeName, dns.local), serviceAddress: dns.service },
+      { pod: dnsPod(nodeName, [dns.local, dns.service]), serviceAddress: dns.service },
     ]);
     for (const connected of attachments) {
       const attachment = policyAttachment(connected);
@@ -59,7 +59,7 @@ export class Policies {
     }
     this.#writer = new RuleWriter({
       nft,
-      surroundings: { judged: [dns.local] },
+      surroundings: { judged: [dns.local, dns.service] },
       ruleset: () => this.#host.ruleset(),
       onError: (error) => log.warn('network policies: rules could not be written', { error }),
       gatherMs,
@@ -157,7 +157,7 @@ export class Policies {
     const { nft } = this.#options;
     if (this.#cluster.ready) return;
     if ((await nft.fingerprint()) === null)
-      await nft.run(replaceScript(emptyRuleset(), { judged: [this.#options.dns.local] }));
+      await nft.run(replaceScript(emptyRuleset(), { judged: Object.values(this.#options.dns) }));
     for (const address of addresses) {
       const [there, missing] = closeScripts(address) as [string, string];
       await nft.run(there).catch(() => nft.run(missing));
@@ -166,11 +166,11 @@ export class Policies {
 }
 
 /** Policies see the cluster DNS as what it is elsewhere: pods of `kube-system` with this label. */
-function dnsPod(node: string, address: string) {
+function dnsPod(node: string, addresses: string[]) {
   const ports = [
     { name: 'dns', protocol: 'UDP' as const, port: 53 },
     { name: 'dns-tcp', protocol: 'TCP' as const, port: 53 },
   ];
   const labels = { 'k8s-app': 'kube-dns' };
-  return { uid: '', namespace: 'kube-system', name: 'kube-dns', labels, addresses: [address], ports, node };
+  return { uid: '', namespace: 'kube-system', name: 'kube-dns', labels, addresses, ports, node };
 }
