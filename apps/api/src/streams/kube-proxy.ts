@@ -136,7 +136,7 @@ function exchange(
       response.writeHead(
         answer.statusCode ?? 502,
         answer.statusMessage ?? '',
-        responseHeaders(answer.headers),
+        responseHeaders(answer.headers, request.url ?? ''),
       );
       response.flushHeaders(); // a watch may say nothing for long
       answer.pipe(response);
@@ -153,6 +153,7 @@ function exchange(
     });
     upstream.on('error', (error) => {
       clearTimeout(patience);
+      // Nobody waits for an answer any more, nor would hear of the failure of another try.
       if (response.destroyed) return resolve();
       if (response.headersSent) return response.destroy();
       const again = !connected || reads;
@@ -195,8 +196,13 @@ export function upstreamHeaders(headers: IncomingHttpHeaders, principal: KeyPrin
   };
 }
 
-function responseHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+/** A redirect of the API server's (`…/pods/NAME/proxy` to `…/proxy/`) knows only its own paths: it gets ours before them. */
+function responseHeaders(headers: IncomingHttpHeaders, url: string): IncomingHttpHeaders {
   const { connection: _c, 'keep-alive': _k, ...kept } = headers;
+  const id = path.exec(url)?.[1];
+  if (id !== undefined && /^\/(?!\/)/.test(kept.location ?? '')) {
+    kept.location = `/k8s/environments/${id}${kept.location}`;
+  }
   return kept;
 }
 

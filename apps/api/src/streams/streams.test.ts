@@ -22,6 +22,7 @@ let environmentId: string;
 let agent: TestAgent;
 let kube: Server;
 let watchers: Socket[];
+const silent: Socket[] = [];
 const large = randomBytes(20_000_000);
 const serving: { [target: string]: number } = {};
 const authorities: Record<string, Authority> = {};
@@ -93,6 +94,14 @@ async function startKube(): Promise<Server> {
       watchers.push(req.socket);
       res.writeHead(200, { 'content-type': 'application/json' });
       res.write('{"type":"ADDED"}\n');
+      return;
+    }
+    if (req.url === '/silent') {
+      silent.push(req.socket);
+      return;
+    }
+    if (req.url?.endsWith('/proxy')) {
+      res.writeHead(301, { location: `${req.url}/` }).end();
       return;
     }
     const body = await text(req);
@@ -196,6 +205,31 @@ describe('/k8s/environments/:id', () => {
     expect(String(chunk)).toBe('{"type":"ADDED"}\n');
     answer.destroy();
     await until('the end of the watch', () => watchers.at(-1)!.destroyed);
+  });
+
+  it('asks no second time for a caller who has gone', async () => {
+    // On a connection that was used before, where a GET that fails is asked again.
+    await text(await ask('/api'));
+    const asked = request({
+      host: '127.0.0.1',
+      port: api.port,
+      path: `/k8s/environments/${environmentId}/silent`,
+      headers: { authorization: `Bearer ${api.keys.admin}` },
+    });
+    asked.on('error', () => {}).end();
+    await until('the request', () => silent.length === 1);
+    asked.destroy();
+    await until('the end of its connection', () => silent[0]!.destroyed);
+    await text(await ask('/api'));
+    expect(silent).toHaveLength(1);
+  });
+
+  it('redirects to where the API server means, below the path of the environment', async () => {
+    const answer = await ask('/api/v1/namespaces/a/pods/b/proxy');
+    expect(answer.statusCode).toBe(301);
+    expect(answer.headers.location).toBe(
+      `/k8s/environments/${environmentId}/api/v1/namespaces/a/pods/b/proxy/`,
+    );
   });
 
   it('joins both sides of an upgrade', async () => {
