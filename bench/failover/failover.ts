@@ -38,14 +38,14 @@ async function powerOff(rancher: Installation, host: string): Promise<Measured> 
   const witness = hosts.find((h) => h !== host)!;
   const client: AskingClient = await askFrom(rancher, environment, witness);
   const struck = Date.now();
-  await rancher.must(['host', 'power-off', host, '--wait']);
+  await rancher.must(['host', 'power-off', host, '-e', environment, '--wait']);
   const noticed = await until('the server has noticed', async () =>
     (await rancher.events(environment)).find(
       (e) => e.reason === 'HostReconnecting' && e.message.includes(host) && Date.parse(e.createdAt) >= struck,
     ),
   );
   const heard = await client.end();
-  await rancher.must(['host', 'power-on', host, '--wait']);
+  await rancher.must(['host', 'power-on', host, '-e', environment, '--wait']);
   await settled(rancher);
   return {
     gapMs: heard.longestGapMs,
