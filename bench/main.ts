@@ -1,5 +1,5 @@
 /**
- * `./rancher bench create|heal|footprint|scale|failover|cni|network|conformance [--json] [--runs N]`: every figure that the
+ * `./rancher bench create|heal|footprint|scale|dns|failover|cni|network|conformance [--json] [--runs N]`: every figure that the
  * README states comes from here. Each benchmark makes what it needs, and clears it up.
  */
 import { parseArgs } from 'node:util';
@@ -13,6 +13,7 @@ const benchmarks: Record<
   heal: () => import('./heal/heal.ts'),
   footprint: () => import('./footprint/footprint.ts'),
   scale: () => import('./scale/scale.ts'),
+  dns: () => import('./dns/dns.ts'),
   failover: () => import('./failover/failover.ts'),
   cni: () => import('./cni/cni.ts'),
   network: () => import('./network/network.ts'),

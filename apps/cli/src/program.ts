@@ -21,7 +21,7 @@ Also:
   kubectl [-e ENV] …             runs kubectl against an environment; everything after is kubectl's own
   test [check|unit|e2e]          runs the tests of this checkout
   check                          lint, types, imports, dead code
-  bench create|heal|footprint|scale|failover|cni|network|conformance [--json]
+  bench create|heal|footprint|scale|dns|failover|cni|network|conformance [--json]
 
 Environment variables: RANCHER_HOME (all state, default /var/lib/rancher), RANCHER_PORT (default 8080), RANCHER_CACHE
 (artifacts). What \`up\` was told is kept in $RANCHER_HOME/config.json.`;

@@ -27,7 +27,7 @@ export interface DnsConfig {
   stubDomains: Record<string, string[]>;
   /** Where the names are kept over a restart. */
   snapshotPath: string;
-  /** A file (JSON, name → addresses) with names of ours outside of Kubernetes, looked at again as it changes. */
+  /** Rancher's own names: their zone, and the file (Metadata) that they are made of. */
   ownNames?: { domain: string; path: string };
   /** Threads that answer; 0: as many as the cores suggest. */
   threads: number;

@@ -50,8 +50,7 @@ export async function run(
     },
     log,
   });
-  const stopOwnNames =
-    config.ownNames === undefined ? () => {} : followOwnNames(config.ownNames.path, zone, log);
+  const stopOwnNames = config.ownNames === undefined ? () => {} : followOwnNames(config.ownNames, zone, log);
   const http = await listenHttp(config.httpPort, {
     unready: () =>
       following.isReady()

@@ -13,7 +13,7 @@ export interface Reply {
   raw?: Buffer;
 }
 
-/** A name server on loopback that says what a test wants, over UDP and TCP; silence for undefined. */
+/** A name server that says what a test wants, over UDP and TCP; silence for undefined. */
 export class TestUpstream {
   readonly asked: string[] = [];
   reply: (name: string, type: string, overTcp: boolean) => Reply | undefined = () => ({ rcode: 3 });
@@ -28,24 +28,29 @@ export class TestUpstream {
       socket.end(Buffer.concat([length, answer]));
     });
   });
+  readonly #host: string;
   port = 0;
 
-  static async start(): Promise<TestUpstream> {
-    const server = new TestUpstream();
+  private constructor(host: string) {
+    this.#host = host;
+  }
+
+  static async start(host = '127.0.0.1'): Promise<TestUpstream> {
+    const server = new TestUpstream(host);
     server.#udp.on('message', (message, from) => {
       const answer = server.#answer(message, false);
       if (answer !== undefined) server.#udp.send(answer, from.port, from.address);
     });
-    server.#tcp.listen(0, '127.0.0.1');
+    server.#tcp.listen(0, host);
     await once(server.#tcp, 'listening');
     server.port = (server.#tcp.address() as AddressInfo).port;
-    server.#udp.bind(server.port, '127.0.0.1');
+    server.#udp.bind(server.port, host);
     await once(server.#udp, 'listening');
     return server;
   }
 
   get address(): string {
-    return `127.0.0.1:${this.port}`;
+    return `${this.#host}:${this.port}`;
   }
 
   stop(): void {

@@ -66,7 +66,7 @@ export class ClusterZone {
     this.#tree.set(`namespace ${name}`, exists ? namespaceRecords(name, this.#zones.domain) : new Map());
   }
 
-  /** Names of ours outside of Kubernetes, all of them: name → addresses. */
+  /** Rancher's own names, all of them: name → addresses. */
   setOwnNames(names: ReadonlyMap<string, readonly string[]>): void {
     const records: Records = new Map();
     for (const [name, addresses] of names) {

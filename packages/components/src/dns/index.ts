@@ -77,6 +77,7 @@ function configurationFile(
     nameservers:
       options.dns?.nameservers ?? (ctx.host.facts.nameservers ?? []).filter((s) => !listen.includes(s)),
     stubDomains: options.dns?.stubDomains ?? {},
+    ownNames: { domain: 'rancher.internal', path: hostPaths.metadata },
     snapshotPath: servicePath(name, 'snapshot.json'),
     threads: 0,
   };
