@@ -14,7 +14,7 @@ import { fill, questions } from './cluster.ts';
 import { type Server, startCoredns, startOurs } from './servers.ts';
 
 export const runs = 5;
-const seconds = 4;
+const seconds = 2;
 /** A rate that both servers can bear, for latency as clients see it (questions/s). */
 const steadyRate = 3000;
 const names = { ours: 'rancher dns', theirs: 'CoreDNS 1.15.0' } as const;
