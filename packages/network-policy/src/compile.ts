@@ -162,14 +162,16 @@ class Compiler {
     const named = ports.filter((port) => port.kind === 'named');
     return named.flatMap(({ name, protocol }) =>
       (peers ?? [anyPod]).map((peer): Rule => {
+        const whom = peer.kind === 'pods' ? peerKey(peer) : JSON.stringify(peer);
+        const setName = nameOf('ports', `${family} ${protocol} ${name} ${whom}`);
+        // The same for every pod that the rule is about.
+        if (this.#ruleset.sets.has(setName)) return { protocol, set: { name: setName, kind: 'port' } };
         const pods = this.#input.peers.pods(peer.kind === 'pods' ? peer : anyPod);
         const all = portElements(pods, name, protocol, family);
         const elements = peer.kind === 'pods' ? all : this.#within(peer, all, family);
-        const whom = peer.kind === 'pods' ? peerKey(peer) : JSON.stringify(peer);
-        const key = `${family} ${protocol} ${name} ${whom}`;
         return {
           protocol,
-          set: this.#addSet({ name: nameOf('ports', key), kind: 'port', family, elements }),
+          set: this.#addSet({ name: setName, kind: 'port', family, elements }),
         };
       }),
     );
