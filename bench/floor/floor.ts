@@ -12,9 +12,10 @@
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { cpus, homedir, release, tmpdir, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { supportedVersions } from '@rancher/components';
+import { createArtifactStore } from '@rancher/artifacts';
+import { artifactsOf, supportedVersions } from '@rancher/components';
 import { cgroupVersion, makeCgroup, removeCgroup } from './cgroups.ts';
 import type { Assignment, CreateSample, Result } from './inside.ts';
 
@@ -29,6 +30,12 @@ const { positionals, values } = parseArgs({
   },
 });
 
+// What runs from source knows no versions of our own programs: the build says them.
+const versions = readFileSync(join(import.meta.dirname, '../../dist/programs/versions.json'), 'utf8');
+globalThis.rancherProgramVersions = JSON.parse(versions) as typeof globalThis.rancherProgramVersions;
+const store = createArtifactStore({ cacheDir: dirname(values.artifacts) });
+for (const artifact of artifactsOf(values.version)) await store.ensure(artifact);
+
 /** Runs one cluster in fresh namespaces, and clears up whatever happens. */
 async function once(mode: Assignment['mode'], samples: number): Promise<Result> {
   const folder = mkdtempSync(join(tmpdir(), 'rancher-floor-'));
@@ -41,6 +48,7 @@ async function once(mode: Assignment['mode'], samples: number): Promise<Result> 
     artifacts: values.artifacts,
     folder,
     samples,
+    programVersions: globalThis.rancherProgramVersions,
     // What runs only to be looked at, or restarted, is started the quiet way.
     inOrder: values['in-order'] || mode !== 'create',
   };

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { components, systemObjects } from '@rancher/components';
 import { hostPaths } from '@rancher/domain';
 import { cgroupVersion } from './cgroups.ts';
@@ -16,6 +17,7 @@ export interface Assignment {
   /** Folder on the machine that holds the host's /var/lib, /var/log and /run. */
   folder: string;
   samples: number;
+  programVersions: typeof globalThis.rancherProgramVersions;
   /** Start as the rooms' `after` say, not all at once. */
   inOrder: boolean;
 }
@@ -38,6 +40,8 @@ function furnish({ folder, artifacts }: Assignment): void {
   }
   mkdirSync(hostPaths.artifacts, { recursive: true });
   run(`mount --bind ${artifacts} ${hostPaths.artifacts}`);
+  mkdirSync(dirname(hostPaths.node), { recursive: true });
+  symlinkSync(process.execPath, hostPaths.node);
   writeFileSync(`${folder}/hosts`, `127.0.0.1 localhost\n${address} ${hostName}\n`);
   run(`mount --bind ${folder}/hosts /etc/hosts`);
   run('mount --make-rshared /');
@@ -47,7 +51,12 @@ function furnish({ folder, artifacts }: Assignment): void {
 }
 
 /** Starts everything, and waits for the API server, the Node and every probe. */
-async function create(stack: Stack, client: KubeClient, inOrder: boolean): Promise<CreateSample> {
+async function create(
+  stack: Stack,
+  client: KubeClient,
+  objects: ReturnType<typeof systemObjects>,
+  inOrder: boolean,
+): Promise<CreateSample> {
   const start = performance.now();
   const elapsed = () => Math.round(performance.now() - start);
   const sample: CreateSample = { readyzMs: 0, nodeReadyMs: 0, allHealthyMs: 0, healthyMs: {} };
@@ -65,8 +74,10 @@ async function create(stack: Stack, client: KubeClient, inOrder: boolean): Promi
   const readyz = until('readyz', async () => (await client.request('GET', '/readyz')).status === 200);
   const node = until('node ready', () => nodeReady(client, hostName));
   await Promise.all([
+    // The network's daemon may look at nothing before its rights are there, and the Node waits for it.
     readyz.then(() => {
       sample.readyzMs = elapsed();
+      return apply(client, objects);
     }),
     node.then(() => {
       sample.nodeReadyMs = elapsed();
@@ -123,16 +134,14 @@ function writeAdminKubeconfig(folder: string, client: KubeClient): void {
 
 async function main(assignment: Assignment): Promise<void> {
   const { kubernetesVersion, cgroupRoot, folder } = assignment;
+  globalThis.rancherProgramVersions = assignment.programVersions;
   furnish(assignment);
   const ctx = contextOf(kubernetesVersion, cgroupRoot, cgroupVersion());
   const stack = await Stack.prepare(ctx);
   const client = await kubeClient(stack.secrets);
-  const created = await create(stack, client, assignment.inOrder);
+  const created = await create(stack, client, systemObjects(ctx.environment), assignment.inOrder);
   let result: Result = created;
-  if (assignment.mode !== 'create') {
-    writeAdminKubeconfig(folder, client);
-    await apply(client, systemObjects(ctx.environment));
-  }
+  if (assignment.mode !== 'create') writeAdminKubeconfig(folder, client);
   if (assignment.mode === 'heal') result = await heal(stack, assignment.samples);
   writeFileSync(`${folder}/result.json`, JSON.stringify(result));
   if (assignment.mode === 'hold') {
