@@ -16,6 +16,7 @@ describe('versions', () => {
       'containerd',
       'runc',
       'cni-front',
+      'haproxy',
       'kubernetes',
       'rancher-cni',
       'cni-plugins',

@@ -12,15 +12,13 @@ export interface EventFilter {
 export interface EventFeed {
   /** "Look now": events were recorded. */
   notified(): void;
+  /** Id of the newest event: who follows from it hears of all that is recorded after this call. */
+  newest(): Promise<bigint>;
   /**
-   * Calls `send` for each event after `from` (or from now on when it is undefined), in order, none twice and none left
-   * out, until `stop`. `send` says whether to go on.
+   * Calls `send` for each event after `from`, in order, none twice and none left out, until `stop`. `send` says whether to
+   * go on.
    */
-  follow(
-    filter: EventFilter,
-    from: bigint | undefined,
-    send: (event: Event) => boolean,
-  ): Promise<{ stop(): void }>;
+  follow(filter: EventFilter, from: bigint, send: (event: Event) => boolean): { stop(): void };
   close(): void;
 }
 
@@ -109,8 +107,9 @@ export function createEventFeed(options: { prisma: PrismaClient; logger: Logger 
 
   return {
     notified,
-    async follow(filter, from, send) {
-      const follower: Follower = { filter, position: from ?? (await newest()), send };
+    newest,
+    follow(filter, from, send) {
+      const follower: Follower = { filter, position: from, send };
       followers.add(follower);
       notified();
       return { stop: () => void followers.delete(follower) };

@@ -120,7 +120,8 @@ async function answer(
 
 async function follow(context: Context, request: FastifyRequest, reply: FastifyReply, query: Query) {
   const given = request.headers['last-event-id'];
-  const from = typeof given === 'string' ? BigInt(given) : undefined;
+  // Before the answer begins: what happens after its first byte is part of it.
+  const from = typeof given === 'string' ? BigInt(given) : await context.events.newest();
   const filter = query.environmentId === undefined ? {} : { environmentId: query.environmentId };
   const wanted = (event: { type: string; reason: string; hostId: string | null; regarding: unknown }) =>
     (query.type === undefined || event.type === query.type) &&
@@ -130,7 +131,7 @@ async function follow(context: Context, request: FastifyRequest, reply: FastifyR
   const stream = openEventStream(reply);
   context.streams.add(stream);
   stream.onClose(() => context.streams.delete(stream));
-  const following = await context.events.follow(
+  const following = context.events.follow(
     filter,
     from,
     (event) => !wanted(event) || stream.send({ id: String(event.id), data: eventView(event) }),
