@@ -4,10 +4,10 @@ import { hostPaths } from '@rancher/domain';
 import { createRuntime, type Runtime } from '@rancher/runtimes';
 import type { AgentConfig } from './config.ts';
 import { Connection, reconnectDelay } from './connection/connection.ts';
-import { join } from './connection/join.ts';
+import type { HttpError } from './connection/http.ts';
+import { explainRefusal, join } from './connection/join.ts';
 import { openStream } from './connection/streams.ts';
-import { describe } from './errors.ts';
-import { gatherFacts } from './facts.ts';
+import { gatherFacts, machineFingerprint } from './facts.ts';
 import { Host } from './host/host.ts';
 import { type Credential, StateDir } from './host/state-dir.ts';
 import type { Log } from './log.ts';
@@ -20,6 +20,9 @@ import { Reporter } from './reporter.ts';
 
 /** A new agent has not met its server yet: what it finds ended may be about to be replaced. */
 const aloneAfterStartMs = 2000;
+
+/** How long a host whose identity was replaced goes on, so that the same machine can be given the new one. */
+const replacedGraceMs = 120_000;
 
 /** What makes the local hosts of a machine; other agents have none. */
 export interface LocalHostMaker {
@@ -55,6 +58,8 @@ export class Agent {
   #localHosts: LocalHostMaker | undefined;
   #connection: Connection | undefined;
   #connectedAt = 0;
+  #refusedSince: number | undefined;
+  #standingDown = false;
   readonly #startedAt = Date.now();
 
   constructor(config: AgentConfig, parts: AgentParts) {
@@ -139,11 +144,11 @@ export class Agent {
       const url = this.#config.serverUrls[attempt % this.#config.serverUrls.length]!;
       try {
         const credential = await join(this.#config, url, gatherFacts(this.#config));
-        this.#state.credential = credential;
+        this.#state.credential = { hostId: credential.hostId, credential: credential.credential };
         this.#log.info('joined', { url, hostId: credential.hostId });
         return credential;
       } catch (error) {
-        this.#log.warn('not joined', { url, error: describe(error) });
+        this.#log.warn('not joined', { url, error: explainRefusal(error, url) });
       }
       await delay(reconnectDelay(attempt), undefined, { signal }).catch(() => {});
     }
@@ -151,8 +156,9 @@ export class Agent {
   }
 
   #connect({ credential, hostId }: Credential): Connection {
+    const machine = this.#config.kind === 'machine' ? machineFingerprint() : undefined;
     return new Connection(
-      this.#config,
+      { ...this.#config, ...(machine === undefined ? {} : { machine }) },
       credential,
       {
         hello: () => this.#reporter.hello(),
@@ -161,16 +167,33 @@ export class Agent {
           if (message.type === 'metadata') this.#metadata?.update(message.metadata);
         },
         onRequest: (request) => this.#answer(request),
-        onRefused: () =>
-          this.#log.error(
-            `the server refuses this host's credential: it was removed there. To join again, remove ${this.#state.path}/credential and give a new token`,
-          ),
+        onRefused: (error) => void this.#refused(error),
         onChange: (connected) => {
-          if (connected) this.#connectedAt = Date.now();
+          if (!connected) return;
+          this.#connectedAt = Date.now();
+          this.#refusedSince = undefined;
         },
       },
       this.#log,
     );
+  }
+
+  /**
+   * The server knows another machine by this host's identity, or nobody at all. A copy of a host's disk runs nothing;
+   * where the identity was replaced, the same machine gets a while to be given the new one.
+   */
+  async #refused(error: HttpError): Promise<void> {
+    this.#log.error(error.message, { code: error.code });
+    this.#refusedSince ??= Date.now();
+    const waits = error.code === 'identity_replaced' && Date.now() - this.#refusedSince < replacedGraceMs;
+    const other = error.code === 'identity_in_use' || error.code === 'identity_replaced';
+    if (!other || waits || this.#standingDown) return;
+    this.#standingDown = true;
+    this.#log.error('everything is stopped here: this machine is not the host');
+    await this.#host.powerOff();
+    // Not to be started again from disk. The next agent only dials; a server that takes it says what to run.
+    this.#state.forgetSlice();
+    this.close();
   }
 
   #apply(slice: Slice, hostId: string): void {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { type HostKind, hostKinds, hostPaths } from '@rancher/domain';
 import { type RuntimeName, runtimeNames } from '@rancher/runtimes';
+import { readIfPresent } from './files.ts';
 
 /** What an agent is told by its configuration file (JSON). */
 export interface AgentConfig {
@@ -26,7 +27,7 @@ export interface AgentConfig {
   artifactsDir?: string;
   /** The address other hosts reach this one at; absent: the source address of the default route. */
   address?: string;
-  /** The host's own cgroup below every controller's root. */
+  /** The host's own cgroup below every controller's root; see {@link defaultCgroup}. */
   cgroup: string;
   runtime: RuntimeName;
   /** Present: this agent makes local hosts. */
@@ -85,7 +86,7 @@ export function parseConfig(value: unknown): AgentConfig {
     serverUrls: serverUrls(value.serverUrl),
     stateDir: text(value, 'stateDir') ?? hostPaths.agent,
     runDir: text(value, 'runDir') ?? '/run/rancher-agent',
-    cgroup: text(value, 'cgroup') ?? '/rancher',
+    cgroup: text(value, 'cgroup') ?? defaultCgroup(readIfPresent('/proc/1/cgroup') ?? ''),
     runtime: oneOf(value, 'runtime', runtimeNames) ?? 'process',
     ...optional('caSha256', caSha256),
     ...optional('token', text(value, 'token')),
@@ -95,6 +96,22 @@ export function parseConfig(value: unknown): AgentConfig {
     ...optional('address', text(value, 'address')),
     ...optional('localHosts', localHosts(value.localHosts)),
   };
+}
+
+/**
+ * Below the cgroup that the machine's first process is in, so that a machine which is a container stays within its own
+ * limits; `/rancher` on a whole machine, where that process is in the root, or in systemd's leaf of it.
+ * @param cgroup /proc/1/cgroup (cgroups(7))
+ */
+export function defaultCgroup(cgroup: string): string {
+  const lines = cgroup.split('\n').filter((line) => line !== '');
+  // The unified hierarchy beside those of v1 has no controllers.
+  const v1 = lines.filter((line) => !line.startsWith('0::'));
+  const paths = (v1.length > 0 ? v1 : lines).map((line) => line.split(':').slice(2).join(':'));
+  const first = paths[0] ?? '/';
+  // On v1 each controller may have it elsewhere; only one answer is one.
+  if (paths.some((path) => path !== first) || !/^\/[\w.@:-]/.test(first)) return '/rancher';
+  return `${first.replace(/\/init(\.scope)?$/, '')}/rancher`;
 }
 
 function localHosts(value: unknown): AgentConfig['localHosts'] {

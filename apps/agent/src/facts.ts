@@ -3,7 +3,7 @@ import { arch, availableParallelism, hostname, networkInterfaces, release, total
 import type { HostFacts } from '@rancher/domain';
 import { cgroupHierarchies } from '@rancher/runtimes';
 import type { AgentConfig } from './config.ts';
-import { readIfPresent } from './files.ts';
+import { readIfPresent, sha256 } from './files.ts';
 import { type Firewalls, findFirewalls } from './firewall.ts';
 
 export const agentVersion = '0.1.0';
@@ -34,6 +34,9 @@ export function gatherFacts(config: AgentConfig): HostFacts {
     sysResource: hasCapability(capSysResource),
     nameservers: nameservers(),
     localHosts: config.localHosts !== undefined,
+    runtime: config.runtime,
+    kvm: existsSync('/dev/kvm'),
+    ...(local ? {} : { machineFingerprint: machineFingerprint() }),
   };
 }
 
@@ -73,6 +76,22 @@ export function defaultInterface(routes: string): string | undefined {
     .split('\n')
     .map((line) => line.split('\t'))
     .find(([, destination, , flags]) => destination === '00000000' && (Number(`0x${flags}`) & 1) === 1)?.[0];
+}
+
+let fingerprint: string | undefined;
+/** See `HostFacts.machineFingerprint`. Taken once: what changes while the agent runs is still the same machine. */
+export function machineFingerprint(): string {
+  const wayOut = defaultInterface(readIfPresent('/proc/net/route') ?? '');
+  fingerprint ??= sha256(
+    [
+      '/etc/machine-id',
+      '/sys/class/dmi/id/product_uuid',
+      ...(wayOut === undefined ? [] : [`/sys/class/net/${wayOut}/address`]),
+    ]
+      .map((file) => readIfPresent(file)?.trim() ?? '')
+      .join('\n'),
+  ).slice(0, 16);
+  return fingerprint;
 }
 
 function defaultAddress(): string {

@@ -3,15 +3,22 @@ import { Agent } from './agent.ts';
 import { type AgentConfig, readConfig } from './config.ts';
 import { describe } from './errors.ts';
 import { markRemoved, wasRemoved, wipeMachine } from './host/removal.ts';
+import { install } from './install/install.ts';
+import { parseInstallOptions } from './install/options.ts';
+import { exitForGood } from './install/paths.ts';
+import { uninstall } from './install/uninstall.ts';
 import { LocalHosts } from './local-hosts/local-hosts.ts';
 import { powerOff } from './local-hosts/power-off.ts';
 import { purgeInstallation } from './local-hosts/purge.ts';
 import { createLog } from './log.ts';
 import { provideNode } from './provide-node.ts';
 
-const usage = 'usage: agent [run|down|purge] --config FILE';
+const usage = 'usage: agent [run|down|purge] --config FILE, agent install|uninstall …';
 
 async function main(): Promise<void> {
+  const [first, ...rest] = process.argv.slice(2);
+  if (first === 'install') return await install(parseInstallOptions(rest));
+  if (first === 'uninstall') return await uninstall(rest);
   const { values, positionals } = parseArgs({
     options: { config: { type: 'string' } },
     allowPositionals: true,
@@ -29,8 +36,10 @@ async function main(): Promise<void> {
 
 async function run(config: AgentConfig): Promise<void> {
   const log = createLog(config.name, config.logFile);
-  if (wasRemoved(config))
-    throw new Error(`this host was removed from its server; it does not join again by itself`);
+  if (wasRemoved(config)) {
+    log.error('this host was removed from its server; it does not join again by itself');
+    process.exit(exitForGood);
+  }
   if (config.localHosts === undefined) provideNode();
   const agent = new Agent(config, {
     log,

@@ -1,6 +1,6 @@
 import type { SimulatedRuntime } from '@rancher/runtimes';
 import { Agent } from './agent.ts';
-import { type AgentConfig, parseConfig } from './config.ts';
+import { parseConfig } from './config.ts';
 import { silentLog } from './log.ts';
 import type { Preparer } from './prepare/prepare.ts';
 
@@ -15,7 +15,6 @@ const nothing: Preparer = {
  * `config` is what a configuration file holds; `runtime` ends an instance as a crash would with its `fail`.
  */
 export function createSimulatedAgent(config: object, runtime: SimulatedRuntime): Agent {
-  const parsed: AgentConfig = parseConfig({ ...config, runtime: runtime.name });
-  const labels = { ...parsed.labels, 'io.rancher.host.runtime': 'simulated' };
-  return new Agent({ ...parsed, labels }, { log: silentLog, runtime, preparer: nothing });
+  const parsed = parseConfig({ ...config, runtime: runtime.name });
+  return new Agent(parsed, { log: silentLog, runtime, preparer: nothing });
 }

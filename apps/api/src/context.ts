@@ -25,7 +25,7 @@ export type App = FastifyInstance<
 
 /** What routes work with. Made once (see services.ts) and handed to every route's function. */
 export interface Context {
-  config: Pick<Config, 'home' | 'advertise'>;
+  config: Pick<Config, 'home' | 'advertise' | 'agentImage'>;
   prisma: PrismaClient;
   queue: Pick<Queue, 'enqueue'>;
   artifacts: ArtifactStore;

@@ -8,7 +8,7 @@ import { createContext } from './services.ts';
 export async function openApiDocument(): Promise<string> {
   const database = openDatabase({ url: 'postgres://nowhere.invalid/nothing' });
   const context = createContext({
-    config: { home: '', advertise: '' },
+    config: { home: '', agentImage: '', advertise: '' },
     prisma: database.prisma,
     queue: { enqueue: async () => {} },
     artifacts: createArtifactStore({ cacheDir: '' }),

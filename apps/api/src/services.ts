@@ -70,7 +70,7 @@ export function createContext(adapters: Adapters): Context {
 }
 
 /** The channels that {@link notified} wants to hear of. */
-export const listenedChannels = [channels.plan, channels.machine, channels.event];
+export const listenedChannels = [channels.plan, channels.machine, channels.identity, channels.event];
 
 /** Hands a Postgres notification to those whom it concerns; an empty payload means "look at everything". */
 export function notified(context: Context, channel: string, payload: string): void {

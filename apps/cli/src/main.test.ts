@@ -42,8 +42,8 @@ describe('misuse exits 2 and says what would be right', () => {
       {},
       /1\.2\.3 is not supported.*1\.37\.2/,
     ],
-    ['a host of no kind', ['host', 'add'], {}, /--local is missing/],
-    ['a server that is no URL', ['agent', '--server', 'x', '--token', 't'], {}, /--server is "x".*https:/],
+    ['a label that is none', ['host', 'label', 'h', 'rack'], {}, /"rack" must be key=value, or key-/],
+    ['a token for no machine', ['host', 'token', '--uses', '0'], {}, /--uses.*whole number from 1 to 10000/],
     ['a port that is none', ['status'], { RANCHER_PORT: 'http' }, /RANCHER_PORT must be a whole number/],
     ['a home that is relative', ['status'], { RANCHER_HOME: 'here' }, /RANCHER_HOME.*absolute/],
   ])('%s', async (_, args, env, message) => {

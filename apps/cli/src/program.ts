@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { registerAgent } from './commands/agent.ts';
 import { registerArtifacts } from './commands/artifacts.ts';
 import { registerDown } from './commands/down.ts';
 import { registerEnvironment } from './commands/environment.ts';
@@ -9,6 +8,7 @@ import { registerInstances } from './commands/instances.ts';
 import { registerKubeconfig } from './commands/kubeconfig.ts';
 import { registerOperations } from './commands/operations.ts';
 import { registerStatus } from './commands/status.ts';
+import { registerToken } from './commands/token.ts';
 import { registerUp } from './commands/up.ts';
 import { registerVersion } from './commands/version.ts';
 import type { Context } from './context.ts';
@@ -45,7 +45,7 @@ export function createProgram(open: OpenContext): Command {
     registerInstances,
     registerOperations,
     registerArtifacts,
-    registerAgent,
+    registerToken,
     registerVersion,
   ]) {
     register(program, open);

@@ -19,6 +19,7 @@ describe('loadConfig', () => {
       apiUrl: 'http://127.0.0.1:8080',
       workerPort: 0,
       advertise: '127.0.0.1:8080',
+      agentImage: 'rancher-agent',
       artifactsMirror: undefined,
       logLevel: 'info',
       logFile: undefined,

@@ -24,6 +24,8 @@ export interface Config {
   workerPort: number;
   /** `host:port` that agents and kubeconfigs use. */
   advertise: string;
+  /** Image of the agent, for hosts that are containers. */
+  agentImage: string;
   artifactsMirror: string | undefined;
   logLevel: Variables['RANCHER_LOG_LEVEL'];
   logFile: string | undefined;
@@ -52,6 +54,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     apiUrl: values.RANCHER_API_URL ?? `http://127.0.0.1:${port}`,
     workerPort: values.RANCHER_WORKER_PORT,
     advertise: values.RANCHER_ADVERTISE ?? `${dialable(listen[0] ?? '')}:${port}`,
+    agentImage: values.RANCHER_AGENT_IMAGE,
     artifactsMirror: values.RANCHER_ARTIFACTS_MIRROR,
     logLevel: values.RANCHER_LOG_LEVEL,
     logFile: values.RANCHER_LOG_FILE,

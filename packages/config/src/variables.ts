@@ -87,6 +87,11 @@ export const variables = Type.Object({
       default: 'the first address of `RANCHER_LISTEN`, with `RANCHER_PORT`',
     }),
   ),
+  RANCHER_AGENT_IMAGE: Type.String({
+    minLength: 1,
+    description: 'Image of the agent, in the command that joins a container as a host.',
+    default: 'rancher-agent',
+  }),
   RANCHER_ARTIFACTS_MIRROR: Type.Optional(
     Type.String({
       pattern: '^https?://.+',

@@ -4,10 +4,13 @@ import type { HostFacts, HostPower, InstanceSpec, Inventory, Metadata } from '@r
  * The agents' protocol, version 1. All connections are made by the agent. Control messages are JSON text frames on one
  * WebSocket; each stream (kube API, etcd, …) is another WebSocket that the agent opens when asked, of binary frames.
  *
+ *     GET  /v1/agent/install.sh              what `curl … | sh` runs on a machine; for everyone
  *     POST /v1/agent/join                    registration token → host id and credential (once)
+ *     POST /v1/agent/leave                   the host gives itself up, as `DELETE /v1/hosts/:id` would
  *     GET  /v1/agent/connect      (WebSocket) control; Authorization: Bearer <credential>
  *     GET  /v1/agent/streams/:id  (WebSocket) one stream, opened on `openStream`
- *     GET  /v1/agent/artifacts/:name/:version/:file   a program's bytes, by the pinned version
+ *     GET  /v1/agent/artifacts/:name/:version/:file   a program's bytes, by the pinned version; the agent and its Node
+ *                                            for a registration token too
  *
  * Order on connecting: `hello` (facts, inventory) → `welcome` → `slice`. Inventory goes up before anything comes down,
  * and nothing is restarted for having been alone.
@@ -15,7 +18,9 @@ import type { HostFacts, HostPower, InstanceSpec, Inventory, Metadata } from '@r
 export const agentProtocolVersion = 1;
 
 export const agentPaths = {
+  install: '/v1/agent/install.sh',
   join: '/v1/agent/join',
+  leave: '/v1/agent/leave',
   connect: '/v1/agent/connect',
   stream: (id: string) => `/v1/agent/streams/${id}`,
   artifact: (name: string, version: string, file: string) =>
@@ -34,6 +39,8 @@ export const agentTimings = {
 
 export interface JoinRequest {
   token: string;
+  /** Of a machine that is a host already: where it still holds, the same host goes on, and no use is counted. */
+  credential?: string;
   name: string;
   labels: Record<string, string>;
   facts: HostFacts;
@@ -41,9 +48,14 @@ export interface JoinRequest {
 
 export interface JoinResponse {
   hostId: string;
-  /** The host's own credential; shown once, stored hashed by the server. */
+  /** The host's own credential; shown once, stored hashed by the server. That of the request, where it went on. */
   credential: string;
+  name: string;
+  environmentName: string | null;
 }
+
+/** Header of the control socket's request: which machine it is, see `HostFacts.machineFingerprint`. */
+export const machineHeader = 'x-rancher-machine';
 
 /** agent → server */
 export type AgentMessage =

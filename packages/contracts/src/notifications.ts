@@ -7,6 +7,8 @@ export const channels = {
   plan: 'rancher_plan',
   /** Payload: host id of a machine whose local hosts changed. */
   machine: 'rancher_machine',
+  /** Payload: host id whose credential has ended: whoever holds its socket hangs up. */
+  identity: 'rancher_identity',
   /** Payload: event id. */
   event: 'rancher_event',
   /** Payload: JSON {resource, id}: something readable changed; for live views. */

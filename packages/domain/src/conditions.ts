@@ -38,6 +38,10 @@ export type ConditionType =
   | 'Reachable'
   /** Of a local host: whether its machine has it switched on. */
   | 'Powered'
+  /** Of a machine: whether no other one comes with its credential. */
+  | 'IdentityUnique'
+  /** Of a host: whether its labels are on its Node. */
+  | 'LabelsInStep'
   | 'ArtifactsReady'
   | 'Removed';
 

@@ -4,6 +4,7 @@ export * from './errors.ts';
 export * from './etcd.ts';
 export * from './events.ts';
 export * from './hash.ts';
+export * from './host-labels.ts';
 export * from './ids.ts';
 export * from './inventory.ts';
 export * from './metadata.ts';

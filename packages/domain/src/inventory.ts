@@ -49,6 +49,15 @@ export interface HostFacts {
    * empty: names outside the cluster do not resolve.
    */
   nameservers?: string[];
+  /**
+   * Tells machines apart, whatever disk they were started from: a hash of the machine id, the hardware's UUID and the
+   * MAC address of the way out. Absent on local hosts, which share a machine.
+   */
+  machineFingerprint?: string;
+  /** What carries instances out; `simulated` hosts have no cluster behind them. Absent: as before. */
+  runtime?: 'process' | 'simulated';
+  /** Whether there is /dev/kvm. */
+  kvm?: boolean;
   /** Process id of the agent, as seen on the machine. */
   agentPid: number;
   /** Whether this agent can make local hosts (root, namespaces, a bridge). */

@@ -6,17 +6,21 @@ import { setUnschedulable } from './host-actions/advance.ts';
 import { changeHost, conditionsOf } from './host-row.ts';
 import { type HostRow, json, type World } from './world.ts';
 
+type Readiness = Pick<Node, 'name' | 'ready' | 'message'>;
+
 /** The Nodes that hosts with a kubelet should be, and those of them that are not Ready. */
-export function nodeConditions(world: World, nodes: readonly Node[]): { expected: number; missing: Node[] } {
+export function nodeConditions(
+  world: World,
+  nodes: readonly Node[],
+): { expected: number; missing: Readiness[] } {
   const hosts = kubeletHosts(world);
   const byName = new Map(nodes.map((n) => [n.name, n]));
   const missing = hosts
     .map(
-      (h) =>
+      (h): Readiness =>
         byName.get(h.name) ?? {
           name: h.name,
           ready: false,
-          unschedulable: false,
           message: 'it has not joined the cluster yet',
         },
     )

@@ -4,6 +4,7 @@ import { type Condition, canonicalJson, type EventInput, findCondition, setCondi
 import { recordNodes } from './check-nodes.ts';
 import type { Context } from './context.ts';
 import { event, type Findings, lookInto } from './look.ts';
+import { keepLabelsInStep } from './node-labels.ts';
 import { isSimulated } from './simulated.ts';
 import { json, loadWorld, type World } from './world.ts';
 
@@ -61,6 +62,7 @@ async function write(context: Context, world: World, found: Findings): Promise<v
     before = { ...row, conditions: row.conditions as unknown as Condition[] };
   }
   const nodes = found.nodes === null ? [] : await recordNodes(context, world, found.nodes, now);
+  await keepLabelsInStep(context, world, found.nodes ?? []);
   await recordEvents(prisma, [...turnEvents(world, before.conditions, found), ...found.events, ...nodes]);
   const turned = found.conditions.some((c) => findCondition(before.conditions, c.type)?.status !== c.status);
   if (turned || nodes.length > 0) await queue.enqueue('reconcile-environment', { environmentId: id });

@@ -1,6 +1,7 @@
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { KubernetesObject, Taint } from '@rancher/components';
+import { labelManager } from './node-labels.ts';
 
 /** What the worker sees of an environment's cluster, and does to it: all through the API and the agents' tunnels. */
 export interface Cluster {
@@ -13,6 +14,8 @@ export interface Cluster {
    */
   kube(environmentId: string, method: string, path: string, body?: object): Promise<unknown>;
   deleteNode(environmentId: string, name: string): Promise<void>;
+  /** Server-side apply of these and no other labels, as field manager `rancher-host`. */
+  applyNodeLabels(environmentId: string, node: string, labels: Record<string, string>): Promise<void>;
   /** Server-side apply, as field manager `rancher`; conflicts are ours to win. */
   apply(environmentId: string, object: KubernetesObject): Promise<void>;
   etcd(environmentId: string): Promise<EtcdView>;
@@ -38,6 +41,9 @@ export interface Node {
   taints?: Taint[];
   /** Why it is not ready, in kubelet's words. */
   message: string;
+  labels: Record<string, string>;
+  /** Field managers that own each label (server-side apply). */
+  labelManagers: Record<string, string[]>;
 }
 
 export interface EtcdView {
@@ -52,7 +58,11 @@ interface Body {
 
 interface NodeList {
   items: {
-    metadata: { name: string };
+    metadata: {
+      name: string;
+      labels?: Record<string, string>;
+      managedFields?: { manager?: string; fieldsV1?: { 'f:metadata'?: { 'f:labels'?: object } } }[];
+    };
     spec?: { unschedulable?: boolean; taints?: Taint[] };
     status?: { conditions?: { type: string; status: string; message?: string }[] };
   }[];
@@ -91,16 +101,23 @@ export function createCluster(options: { apiUrl: string; key: () => string; ca?:
       return list.items.map((item) => {
         const condition = item.status?.conditions?.find((c) => c.type === 'Ready');
         const message = condition?.message ?? 'kubelet has not reported yet';
-        const unschedulable = item.spec?.unschedulable === true;
-        const taints = item.spec?.taints ?? [];
+        const { name, labels = {} } = item.metadata;
         return {
-          name: item.metadata.name,
+          name,
           ready: condition?.status === 'True',
-          unschedulable,
-          taints,
+          unschedulable: item.spec?.unschedulable === true,
+          taints: item.spec?.taints ?? [],
           message,
+          labels,
+          labelManagers: labelManagersOf(item),
         };
       });
+    },
+    async applyNodeLabels(environmentId, node, labels) {
+      const path = `/api/v1/nodes/${encodeURIComponent(node)}?fieldManager=${labelManager}&force=true`;
+      const object = { apiVersion: 'v1', kind: 'Node', metadata: { name: node, labels } };
+      const type = 'application/apply-patch+yaml';
+      await call('PATCH', kube(environmentId, path), { type, text: JSON.stringify(object) });
     },
     async kube(environmentId, method, path, body) {
       const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
@@ -132,6 +149,18 @@ export function createCluster(options: { apiUrl: string; key: () => string; ca?:
     },
     close: () => agent.destroy(),
   };
+}
+
+function labelManagersOf({ metadata }: NodeList['items'][number]): Record<string, string[]> {
+  const managers: Record<string, string[]> = {};
+  for (const { manager = '', fieldsV1 } of metadata.managedFields ?? []) {
+    for (const field of Object.keys(fieldsV1?.['f:metadata']?.['f:labels'] ?? {})) {
+      if (!field.startsWith('f:')) continue;
+      const key = field.slice(2);
+      managers[key] = [...new Set([...(managers[key] ?? []), manager])].sort();
+    }
+  }
+  return managers;
 }
 
 /** Path of an object by the Kubernetes API conventions: group and version, namespace, plural, name. */

@@ -1,7 +1,7 @@
 import { type EnvironmentOptions, withDefaults } from '@rancher/components';
 import type { ObservedLocalHost } from '@rancher/contracts';
 import { agentTimings, channels } from '@rancher/contracts';
-import { notify, type PrismaClient, recordEvents } from '@rancher/db';
+import { type Host, notify, type PrismaClient, recordEvents } from '@rancher/db';
 import {
   type Condition,
   type ConditionInput,
@@ -14,6 +14,7 @@ import {
   setCondition,
 } from '@rancher/domain';
 import { inWords } from '@rancher/planner';
+import { factColumns, movedEvents, uniqueIdentity } from './host-identity.ts';
 import { changeHost, conditionsOf } from './host-row.ts';
 import { type Recorded, recordInventory } from './inventory.ts';
 import { hostRemoved } from './removal.ts';
@@ -37,17 +38,21 @@ export async function recordHello(
   const now = new Date();
   const state = before.desiredState === 'active' ? 'active' : before.state;
   await changeHost(prisma, hostId, (host) => ({
-    facts: json(facts),
-    address: facts.address,
+    ...factColumns(host, facts),
     state,
     connectedTo: replicaId,
     connectionId,
     connectedAt: now,
     lastSeenAt: now,
-    conditions: json(setCondition(withoutPeers(conditionsOf(host)), connected, now)),
+    conditions: json(
+      [connected, ...uniqueIdentity(facts)].reduce(
+        (conditions, next) => setCondition(conditions, next, now),
+        withoutPeers(conditionsOf(host)),
+      ),
+    ),
   }));
   const recorded = await recordInventory(prisma, hostId, inventory);
-  await recordEvents(prisma, helloEvents(before, facts, now));
+  await recordEvents(prisma, [...helloEvents(before, facts, now), ...movedEvents(before, facts)]);
   await notify(prisma, channels.change, JSON.stringify({ resource: 'hosts', id: hostId }));
   const moved = before.state !== state || lastingFacts(before.facts) !== lastingFacts(facts);
   return {
@@ -92,17 +97,17 @@ function helloEvents(
 
 /** Facts have changed while connected. What is rendered from them may have too. */
 export async function recordFacts(prisma: PrismaClient, hostId: string, facts: HostFacts): Promise<Recorded> {
-  const before = await prisma.host.findUnique({
-    where: { id: hostId },
-    select: { facts: true, environmentId: true },
+  let before: Host | undefined;
+  const changed = await changeHost(prisma, hostId, (host) => {
+    before = host;
+    return canonicalJson(host.facts) === canonicalJson(facts) ? null : factColumns(host, facts);
   });
-  if (before === null) return { environmentId: null, changed: false, reconcile: false };
+  if (before === undefined) return { environmentId: null, changed: false, reconcile: false };
   const { environmentId } = before;
-  if (canonicalJson(before.facts) === canonicalJson(facts))
-    return { environmentId, changed: false, reconcile: false };
-  await prisma.host.update({ where: { id: hostId }, data: { facts: json(facts), address: facts.address } });
+  if (!changed) return { environmentId, changed, reconcile: false };
+  await recordEvents(prisma, movedEvents(before, facts));
   const reconcile = environmentId !== null && lastingFacts(before.facts) !== lastingFacts(facts);
-  return { environmentId, changed: true, reconcile };
+  return { environmentId, changed, reconcile };
 }
 
 /** These hosts were heard of just now. */

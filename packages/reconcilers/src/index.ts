@@ -5,6 +5,7 @@ export type { Context, Log } from './context.ts';
 export { reconcileEnvironment } from './environment.ts';
 export { advanceHostOperation } from './host-actions/advance.ts';
 export type { DrainDetails, DrainOptions } from './host-actions/drain-options.ts';
+export { recordSharedIdentity } from './host-identity.ts';
 export {
   recordContact,
   recordDisconnect,

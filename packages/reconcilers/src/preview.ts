@@ -48,6 +48,7 @@ function changed(world: World, change: PreviewChange): World {
       ...h,
       kind: 'local',
       machineId: null,
+      joinedLabels: null,
       desiredState: 'active',
       power: 'on',
       unschedulable: null,

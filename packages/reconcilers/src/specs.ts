@@ -57,7 +57,8 @@ export class SpecCache {
         id: host.id,
         name: host.name,
         address: host.address ?? facts.address,
-        labels: host.labels,
+        // Those of later go to the Node itself: kubelet is not restarted for them.
+        labels: host.joinedLabels ?? host.labels,
         facts,
       };
       const own = {

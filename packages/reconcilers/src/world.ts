@@ -63,6 +63,7 @@ export interface HostRow {
   kind: HostKind;
   machineId: string | null;
   labels: Record<string, string>;
+  joinedLabels: Record<string, string> | null;
   desiredState: 'active' | 'removed';
   power: HostPower;
   unschedulable: boolean | null;

@@ -6,6 +6,7 @@ import {
   type AgentRequest,
   agentPaths,
   agentTimings,
+  machineHeader,
   type ServerMessage,
   type ServerRequest,
 } from '@rancher/contracts';
@@ -13,7 +14,7 @@ import { WebSocket } from 'ws';
 import { describe } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { dial } from './dial.ts';
-import { readText, refusal, type ServerAccess } from './http.ts';
+import { HttpError, readText, refusal, type ServerAccess } from './http.ts';
 import { PendingRequests } from './pending-requests.ts';
 
 const firstDelayMs = 200;
@@ -25,8 +26,8 @@ export interface ConnectionHandlers {
   onMessage(message: Exclude<ServerMessage, { type: 'reply' | 'ping' | 'pong' | 'request' }>): void;
   /** @throws Error whose message the server is told. */
   onRequest(request: ServerRequest): Promise<unknown>;
-  /** The server refused the credential (401): the host was removed there, or another server answers. */
-  onRefused(): void;
+  /** The server refused the credential: the host was removed there (401), or another machine has its identity. */
+  onRefused(error: HttpError): void;
   onChange(connected: boolean): void;
 }
 
@@ -37,6 +38,8 @@ export interface ConnectionHandlers {
 export class Connection {
   readonly #urls: string[];
   readonly #pin: string | undefined;
+  /** Which machine this is, see `HostFacts.machineFingerprint`. */
+  readonly #machine: string | undefined;
   readonly #credential: string;
   readonly #handlers: ConnectionHandlers;
   readonly #log: Log;
@@ -47,7 +50,7 @@ export class Connection {
   #heardAt = 0;
 
   constructor(
-    config: { serverUrls: string[]; caSha256?: string },
+    config: { serverUrls: string[]; caSha256?: string; machine?: string },
     credential: string,
     handlers: ConnectionHandlers,
     log: Log,
@@ -55,6 +58,7 @@ export class Connection {
     this.#urls = config.serverUrls;
     this.#url = config.serverUrls[0]!;
     this.#pin = config.caSha256;
+    this.#machine = config.machine;
     this.#credential = credential;
     this.#handlers = handlers;
     this.#log = log;
@@ -111,7 +115,10 @@ export class Connection {
     const socket = await dial(url, this.#pin);
     const ws = new WebSocket(url.href.replace(/^http/, 'ws'), {
       createConnection: () => socket,
-      headers: { authorization: `Bearer ${this.#credential}` },
+      headers: {
+        authorization: `Bearer ${this.#credential}`,
+        ...(this.#machine === undefined ? {} : { [machineHeader]: this.#machine }),
+      },
       perMessageDeflate: false,
     });
     prepare(ws);
@@ -133,7 +140,8 @@ export class Connection {
       socket.on('message', (data) => this.#receive(String(data)));
     };
     const ws = await this.openWebSocket(agentPaths.connect, prepare).catch((error) => {
-      if ((error as { status?: number }).status === 401) this.#handlers.onRefused();
+      if (error instanceof HttpError && (error.status === 401 || error.status === 409))
+        this.#handlers.onRefused(error);
       throw error;
     });
     if (this.#closed.signal.aborted) return ws.terminate();

@@ -7,10 +7,13 @@ import { describe } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { run, tryRun } from '../run.ts';
 import { endProcesses } from './end-processes.ts';
+import { removeKubernetesChains } from './iptables-leftovers.ts';
 
 /** What CNI plugins and kube-proxy leave in the machine's network. */
 const networkLeftovers = [
   ['ip', 'link', 'delete', 'cni0'],
+  // Of the host's own DNS server, and of its metadata.
+  ...['192.0.0.53', '169.254.169.250'].map((a) => ['ip', 'address', 'delete', `${a}/32`, 'dev', 'lo']),
   ...['ip', 'ip6'].flatMap((family) => [
     ['nft', 'delete', 'table', family, 'kube-proxy'],
     ['nft', 'delete', 'table', family, 'cni_hostport'],
@@ -27,8 +30,13 @@ export function wasRemoved(config: AgentConfig): boolean {
   return existsSync(marker(config));
 }
 
-function marker(config: AgentConfig): string {
-  return join(config.stateDir, 'removed');
+/** It was made a host again, by somebody. */
+export function clearRemoved(stateDir: string): void {
+  rmSync(marker({ stateDir }), { force: true });
+}
+
+function marker({ stateDir }: Pick<AgentConfig, 'stateDir'>): string {
+  return join(stateDir, 'removed');
 }
 
 /** Removes from a Linux machine what it had as a host: processes of pods, mounts, data. The agent's own folder stays. */
@@ -37,6 +45,8 @@ export async function wipeMachine(config: AgentConfig, log: Log): Promise<void> 
     hostPaths.kubelet,
     hostPaths.containerd,
     '/run/containerd',
+    '/var/log/pods',
+    '/var/log/containers',
     hostPaths.etcd,
     hostPaths.services,
     hostPaths.artifacts,
@@ -52,6 +62,7 @@ export async function wipeMachine(config: AgentConfig, log: Log): Promise<void> 
     for (const path of mountsBelow(mountinfo, folders)) await run('umount', ['--lazy', path]);
     for (const folder of folders) rmSync(folder, { recursive: true, force: true });
     for (const [file, ...args] of networkLeftovers) await tryRun(file!, args);
+    await removeKubernetesChains();
   } catch (error) {
     log.error('not wholly wiped', { error: describe(error) });
   }

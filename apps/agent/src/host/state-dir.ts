@@ -48,9 +48,15 @@ export class StateDir {
     writeFileIfChanged(this.#file('ledger.json'), JSON.stringify(value), 0o600);
   }
 
+  /** What was to run is not to be started from here. */
+  forgetSlice(): void {
+    for (const name of ['slice.json', 'healthy-at.json']) rmSync(this.#file(name), { force: true });
+  }
+
   /** The host is no more: nothing of who it was stays. */
   forget(): void {
-    for (const name of ['credential', 'slice.json', 'healthy-at.json', 'ledger.json', 'metadata.json']) {
+    this.forgetSlice();
+    for (const name of ['credential', 'ledger.json', 'metadata.json']) {
       rmSync(this.#file(name), { force: true });
     }
   }

@@ -139,7 +139,7 @@ describe('POST /v1/agent/join', () => {
     expect((await join(api, made.token)).body).toMatchObject({ status: 401, code: 'token_expired' });
     const created = await api.call('POST', '/v1/registrationTokens', { body: {} });
     expect((await api.call('DELETE', `/v1/registrationTokens/${created.body.id}`)).status).toBe(204);
-    expect((await join(api, created.body.token)).body).toMatchObject({ status: 401, code: 'token_expired' });
+    expect((await join(api, created.body.token)).body).toMatchObject({ status: 401, code: 'token_revoked' });
   });
 
   it('409: a name that is taken in the environment', async () => {

@@ -119,6 +119,8 @@ export function createAgentHub({ prisma, secrets, replica, logger, metrics, wake
     ask: async (hostId, request) => connections.of(hostId).ask(request),
     openTunnel: async (hostId, target) => streams.open(connections.of(hostId), target),
     notified(channel, payload) {
+      if (channel === channels.identity)
+        return connections.get(payload)?.close(4003, 'its identity was replaced');
       if (channel === channels.machine && payload !== '') return pusher.push(payload);
       pushWhere(({ info }) => payload === '' || info.environmentId === payload);
       if (payload === '') metadata.changedAny();

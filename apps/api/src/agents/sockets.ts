@@ -1,7 +1,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { agentPaths } from '@rancher/contracts';
+import { agentPaths, machineHeader } from '@rancher/contracts';
 import type { PrismaClient } from '@rancher/db';
 import { DomainError, errorCodes } from '@rancher/domain';
 import { splice } from '@rancher/streams';
@@ -11,6 +11,7 @@ import { hashSecret } from '../auth/keys.ts';
 import { databaseIsGone } from '../http/database-gone.ts';
 import { rawHead } from '../streams/raw-head.ts';
 import type { AgentHub } from './hub.ts';
+import { identify } from './identity.ts';
 
 const maxControlPayload = 8 * 1024 * 1024;
 const maxStreamPayload = 4 * 1024 * 1024;
@@ -48,11 +49,7 @@ export function createAgentSockets(options: {
 
   async function connect(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const hash = hashSecret(credentialOf(request));
-    const host = await prisma.host.findUnique({
-      where: { credentialHash: hash },
-      select: { id: true, environmentId: true, removedAt: true },
-    });
-    if (host === null) throw new DomainError('unauthenticated', "The host's credential is unknown.");
+    const host = await identify(prisma, hash, request.headers[machineHeader]);
     control.handleUpgrade(request, socket, head, (ws) => {
       known.set(hash, host.id);
       ws.on('close', () => hub.holds(host.id) || known.delete(hash));

@@ -1,8 +1,9 @@
 import type { PrismaClient } from '@rancher/db';
 import { DomainError } from '@rancher/domain';
 import { databaseIsGone } from '../http/database-gone.ts';
-import { hashSecret } from './keys.ts';
-import type { HostPrincipal, KeyPrincipal, KeyRole } from './principal.ts';
+import { hashSecret, secretPrefix } from './keys.ts';
+import type { HostPrincipal, JoiningPrincipal, KeyPrincipal, KeyRole } from './principal.ts';
+import { assertUsable } from './registration-token.ts';
 
 /** How long a key that was looked up is believed: the time a revocation takes on other replicas, at most. */
 const freshMs = 5_000;
@@ -23,6 +24,8 @@ export interface Authenticator {
   /** @throws DomainError `unauthenticated`; or the database's error when it does not answer and the key is not known */
   key(authorization: string | undefined): Promise<KeyPrincipal>;
   host(authorization: string | undefined): Promise<HostPrincipal>;
+  /** A host, or a machine with a registration token that could be used; no use of it is counted. */
+  joining(authorization: string | undefined): Promise<HostPrincipal | JoiningPrincipal>;
   /** Forgets a key that was revoked. */
   forget(keyId: string): void;
 }
@@ -73,6 +76,16 @@ export function createAuthenticator(prisma: PrismaClient, now: () => number = Da
       .catch(() => {}); // for information only; the next use writes it
   }
 
+  async function host(secret: string): Promise<HostPrincipal> {
+    const row = await prisma.host.findUnique({
+      where: { credentialHash: hashSecret(secret) },
+      select: { id: true, environmentId: true, removedAt: true },
+    });
+    if (row === null || row.removedAt !== null)
+      throw new DomainError('unauthenticated', "The host's credential is unknown.");
+    return { kind: 'host', id: row.id, environmentId: row.environmentId };
+  }
+
   return {
     async key(authorization) {
       const found = await find(hashSecret(bearer(authorization)));
@@ -82,14 +95,13 @@ export function createAuthenticator(prisma: PrismaClient, now: () => number = Da
       touch(found);
       return found.principal;
     },
-    async host(authorization) {
-      const row = await prisma.host.findUnique({
-        where: { credentialHash: hashSecret(bearer(authorization)) },
-        select: { id: true, environmentId: true, removedAt: true },
-      });
-      if (row === null || row.removedAt !== null)
-        throw new DomainError('unauthenticated', "The host's credential is unknown.");
-      return { kind: 'host', id: row.id, environmentId: row.environmentId };
+    host: async (authorization) => host(bearer(authorization)),
+    async joining(authorization) {
+      const secret = bearer(authorization);
+      if (secretPrefix(secret) !== 'rt') return host(secret);
+      const row = await prisma.registrationToken.findUnique({ where: { tokenHash: hashSecret(secret) } });
+      assertUsable(row);
+      return { kind: 'joining', id: row.id };
     },
     forget(keyId) {
       for (const [hash, cached] of cache) if (cached.principal.id === keyId) cache.delete(hash);

@@ -12,6 +12,11 @@ export function newSecret(prefix: SecretPrefix): string {
   return `${prefix}_${Array.from(randomBytes(32), (b) => alphabet[b & 31]).join('')}`;
 }
 
+/** The visible prefix of what a caller sent. */
+export function secretPrefix(secret: string): string {
+  return secret.slice(0, secret.indexOf('_'));
+}
+
 /** What is stored of a secret. A plain hash suffices, as the secret itself is 160 random bits. */
 export function hashSecret(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');

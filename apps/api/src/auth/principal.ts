@@ -16,7 +16,13 @@ export interface HostPrincipal {
   id: string;
   environmentId: string | null;
 }
-export type Principal = KeyPrincipal | HostPrincipal;
+/** A machine that has not joined yet: its registration token stands for it. */
+export interface JoiningPrincipal {
+  kind: 'joining';
+  /** Of the token. */
+  id: string;
+}
+export type Principal = KeyPrincipal | HostPrincipal | JoiningPrincipal;
 
 /** The `where` that leaves only what the caller may see. */
 export function visibleTo(principal: KeyPrincipal): { environmentId?: string } {

@@ -30,6 +30,28 @@ export const labels = component(
     ...closedRecord,
   }),
 );
+/** Labels that users may give to hosts: those below `io.rancher.host.` are found by the server itself. */
+const userLabelKey = `^(?!io\\.rancher\\.host\\.)${labelKey.slice(1)}`;
+export const userLabels = component(
+  'HostLabels',
+  Type.Unsafe<Record<string, string>>({
+    type: 'object',
+    description: 'Those below `io.rancher.host.` are found by the server itself, and refused here',
+    patternProperties: { [userLabelKey]: { type: 'string', pattern: labelValue } },
+    ...closedRecord,
+  }),
+);
+export const userLabelsPatch = component(
+  'HostLabelsPatch',
+  Type.Unsafe<Record<string, string | null>>({
+    type: 'object',
+    description:
+      'JSON merge patch; those below `io.rancher.host.` are found by the server itself, and refused here',
+    patternProperties: { [userLabelKey]: { type: ['string', 'null'], pattern: labelValue } },
+    ...closedRecord,
+  }),
+);
+
 /** Labels in a JSON merge patch (RFC 7396): null takes one away. */
 export const labelsPatch = component(
   'LabelsPatch',

@@ -9,7 +9,7 @@ export type OperationKind = Parameters<typeof operationSteps>[0];
 /** Writes the row of long work, which the reconciler carries through. */
 export function createOperation(
   tx: Queryable,
-  by: KeyPrincipal,
+  by: Pick<KeyPrincipal, 'id'>,
   kind: OperationKind,
   environmentId: string,
   target: { kind: 'Environment' | 'Host'; id: string; name: string },

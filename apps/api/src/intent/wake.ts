@@ -10,9 +10,12 @@ export async function wake(
   { prisma, queue, logger }: Pick<Context, 'prisma' | 'queue' | 'logger'>,
   environmentId: string,
   machineIds: readonly string[] = [],
+  /** The cluster too, as what changed is to be seen there. */
+  options: { cluster?: boolean } = {},
 ): Promise<void> {
   const results = await Promise.allSettled([
     queue.enqueue('reconcile-environment', { environmentId }),
+    ...(options.cluster === true ? [queue.enqueue('check-environment', { environmentId })] : []),
     ...machineIds.map((id) => notify(prisma, channels.machine, id)),
   ]);
   for (const result of results) {

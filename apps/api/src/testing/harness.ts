@@ -122,7 +122,7 @@ async function openContext(home: string, port: number, { prisma }: Database, que
   const masterKey = await loadMasterKey(files.masterKeyFile);
   await bootstrap(prisma, files);
   return createContext({
-    config: { home, advertise: `127.0.0.1:${port}` },
+    config: { home, advertise: `127.0.0.1:${port}`, agentImage: 'rancher-agent' },
     prisma,
     queue,
     artifacts: createArtifactStore({ cacheDir: join(home, 'cache') }),

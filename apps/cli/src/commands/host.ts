@@ -2,7 +2,6 @@ import { createHost, deleteHost, getHost, listHosts, type Operation } from '@ran
 import { type Command, Option } from 'commander';
 import type { Context } from '../context.ts';
 import { findEnvironment, findHost, hostsOf } from '../environments.ts';
-import { Misuse } from '../errors.ts';
 import { environmentOption, jsonOption, timeoutOption, waitOption } from '../options.ts';
 import { age, table } from '../output.ts';
 import type { OpenContext } from '../program.ts';
@@ -14,15 +13,13 @@ import {
   gracePeriodOption,
   registerHostActions,
 } from './host-actions.ts';
+import { addJoinOptions, type JoinOptions, printJoinCommand, registerJoining } from './host-joining.ts';
 
-interface AddOptions {
+interface AddOptions extends JoinOptions {
   local?: boolean;
-  environment: string;
-  name?: string;
   network?: string;
   wait: boolean;
   timeout: number;
-  json: boolean;
 }
 
 interface RemoveOptions extends DrainFlags {
@@ -35,10 +32,12 @@ interface RemoveOptions extends DrainFlags {
 
 export function registerHost(program: Command, open: OpenContext): void {
   const host = program.command('host').description('hosts of environments');
-  host
-    .command('add')
-    .description('add a host')
-    .option('--local', 'made on this machine (a machine of its own joins with: rancher agent)')
+  addJoinOptions(
+    host
+      .command('add')
+      .description('add a host: print the command to run on a machine, or make one on this machine')
+      .option('--local', 'made on this machine'),
+  )
     .addOption(environmentOption())
     .option('--name <name>', 'its name; the server makes one')
     .option('--network <name>', 'network of this machine that it is on: a subnet of its own', 'default')
@@ -66,20 +65,18 @@ export function registerHost(program: Command, open: OpenContext): void {
     .addOption(jsonOption())
     .action((name: string, options: RemoveOptions) => remove(open(), name, options));
   registerHostActions(host, open);
+  registerJoining(host, open);
 }
 
 async function add(context: Context, options: AddOptions): Promise<void> {
-  if (options.local !== true) {
-    throw new Misuse(
-      '--local is missing: this adds hosts made on this machine. Others join with: rancher agent --help',
-    );
-  }
+  if (options.local !== true) return printJoinCommand(context, options);
   const { client, output } = context;
   const environment = await findEnvironment(client, options.environment);
   const body = {
     kind: 'local' as const,
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.network === undefined ? {} : { network: options.network }),
+    ...(options.label === undefined ? {} : { labels: options.label }),
   };
   const answer = createHost({ client: client.api, path: { id: environment.id }, body });
   const operation = (await client.call(answer)) as Operation;

@@ -3,7 +3,7 @@
 
 import { client } from './client.gen.ts';
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client/index.ts';
-import type { ActivateEnvironmentData, ActivateEnvironmentErrors, ActivateEnvironmentResponses, CancelOperationData, CancelOperationErrors, CancelOperationResponses, CordonHostData, CordonHostErrors, CordonHostResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateEnvironmentData, CreateEnvironmentErrors, CreateEnvironmentResponses, CreateHostData, CreateHostErrors, CreateHostResponses, CreateRegistrationTokenData, CreateRegistrationTokenErrors, CreateRegistrationTokenResponses, DeactivateEnvironmentData, DeactivateEnvironmentErrors, DeactivateEnvironmentResponses, DeleteApiKeyData, DeleteApiKeyErrors, DeleteApiKeyResponses, DeleteEnvironmentData, DeleteEnvironmentErrors, DeleteEnvironmentResponses, DeleteHostData, DeleteHostErrors, DeleteHostResponses, DeleteRegistrationTokenData, DeleteRegistrationTokenErrors, DeleteRegistrationTokenResponses, DrainHostData, DrainHostErrors, DrainHostResponses, EvacuateHostData, EvacuateHostErrors, EvacuateHostResponses, GenerateKubeconfigData, GenerateKubeconfigErrors, GenerateKubeconfigResponses, GetApiKeyData, GetApiKeyErrors, GetApiKeyResponses, GetArtifactData, GetArtifactErrors, GetArtifactFileData, GetArtifactFileErrors, GetArtifactFileResponses, GetArtifactResponses, GetEnvironmentData, GetEnvironmentErrors, GetEnvironmentResponses, GetHostData, GetHostErrors, GetHostResponses, GetInstanceData, GetInstanceErrors, GetInstanceLogData, GetInstanceLogErrors, GetInstanceLogResponses, GetInstanceResponses, GetLivezData, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetOperationData, GetOperationErrors, GetOperationResponses, GetPlanData, GetPlanErrors, GetPlanResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRegistrationTokenData, GetRegistrationTokenErrors, GetRegistrationTokenResponses, GetServiceData, GetServiceErrors, GetServiceResponses, GetStackData, GetStackErrors, GetStackResponses, JoinHostData, JoinHostErrors, JoinHostResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListEnvironmentApiKeysData, ListEnvironmentApiKeysErrors, ListEnvironmentApiKeysResponses, ListEnvironmentEventsData, ListEnvironmentEventsErrors, ListEnvironmentEventsResponses, ListEnvironmentHostsData, ListEnvironmentHostsErrors, ListEnvironmentHostsResponses, ListEnvironmentInstancesData, ListEnvironmentInstancesErrors, ListEnvironmentInstancesResponses, ListEnvironmentOperationsData, ListEnvironmentOperationsErrors, ListEnvironmentOperationsResponses, ListEnvironmentPlansData, ListEnvironmentPlansErrors, ListEnvironmentPlansResponses, ListEnvironmentRegistrationTokensData, ListEnvironmentRegistrationTokensErrors, ListEnvironmentRegistrationTokensResponses, ListEnvironmentsData, ListEnvironmentsErrors, ListEnvironmentServicesData, ListEnvironmentServicesErrors, ListEnvironmentServicesResponses, ListEnvironmentsResponses, ListEnvironmentStacksData, ListEnvironmentStacksErrors, ListEnvironmentStacksResponses, ListEventsData, ListEventsErrors, ListEventsResponses, ListHostsData, ListHostsErrors, ListHostsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListOperationsData, ListOperationsErrors, ListOperationsResponses, ListPlansData, ListPlansErrors, ListPlansResponses, ListRegistrationTokensData, ListRegistrationTokensErrors, ListRegistrationTokensResponses, ListServicesData, ListServicesErrors, ListServicesResponses, ListStacksData, ListStacksErrors, ListStacksResponses, ListVersionsData, ListVersionsErrors, ListVersionsResponses, PowerOffHostData, PowerOffHostErrors, PowerOffHostResponses, PowerOnHostData, PowerOnHostErrors, PowerOnHostResponses, ReleaseBrakeData, ReleaseBrakeErrors, ReleaseBrakeResponses, UncordonHostData, UncordonHostErrors, UncordonHostResponses, UpdateEnvironmentData, UpdateEnvironmentErrors, UpdateEnvironmentResponses, UpdateHostData, UpdateHostErrors, UpdateHostResponses, UpdateServiceData, UpdateServiceErrors, UpdateServiceResponses } from './types.gen.ts';
+import type { ActivateEnvironmentData, ActivateEnvironmentErrors, ActivateEnvironmentResponses, CancelOperationData, CancelOperationErrors, CancelOperationResponses, CordonHostData, CordonHostErrors, CordonHostResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateEnvironmentData, CreateEnvironmentErrors, CreateEnvironmentRegistrationTokenData, CreateEnvironmentRegistrationTokenErrors, CreateEnvironmentRegistrationTokenResponses, CreateEnvironmentResponses, CreateHostData, CreateHostErrors, CreateHostResponses, CreateRegistrationTokenData, CreateRegistrationTokenErrors, CreateRegistrationTokenResponses, DeactivateEnvironmentData, DeactivateEnvironmentErrors, DeactivateEnvironmentResponses, DeleteApiKeyData, DeleteApiKeyErrors, DeleteApiKeyResponses, DeleteEnvironmentData, DeleteEnvironmentErrors, DeleteEnvironmentResponses, DeleteHostData, DeleteHostErrors, DeleteHostResponses, DeleteRegistrationTokenData, DeleteRegistrationTokenErrors, DeleteRegistrationTokenResponses, DrainHostData, DrainHostErrors, DrainHostResponses, EvacuateHostData, EvacuateHostErrors, EvacuateHostResponses, GenerateKubeconfigData, GenerateKubeconfigErrors, GenerateKubeconfigResponses, GetApiKeyData, GetApiKeyErrors, GetApiKeyResponses, GetArtifactData, GetArtifactErrors, GetArtifactFileData, GetArtifactFileErrors, GetArtifactFileResponses, GetArtifactResponses, GetEnvironmentData, GetEnvironmentErrors, GetEnvironmentResponses, GetHostData, GetHostErrors, GetHostResponses, GetInstallScriptData, GetInstallScriptErrors, GetInstallScriptResponses, GetInstanceData, GetInstanceErrors, GetInstanceLogData, GetInstanceLogErrors, GetInstanceLogResponses, GetInstanceResponses, GetLivezData, GetLivezResponses, GetMetricsData, GetMetricsErrors, GetMetricsResponses, GetOperationData, GetOperationErrors, GetOperationResponses, GetPlanData, GetPlanErrors, GetPlanResponses, GetReadyzData, GetReadyzErrors, GetReadyzResponses, GetRegistrationTokenData, GetRegistrationTokenErrors, GetRegistrationTokenResponses, GetServiceData, GetServiceErrors, GetServiceResponses, GetStackData, GetStackErrors, GetStackResponses, JoinHostData, JoinHostErrors, JoinHostResponses, LeaveHostData, LeaveHostErrors, LeaveHostResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListEnvironmentApiKeysData, ListEnvironmentApiKeysErrors, ListEnvironmentApiKeysResponses, ListEnvironmentEventsData, ListEnvironmentEventsErrors, ListEnvironmentEventsResponses, ListEnvironmentHostsData, ListEnvironmentHostsErrors, ListEnvironmentHostsResponses, ListEnvironmentInstancesData, ListEnvironmentInstancesErrors, ListEnvironmentInstancesResponses, ListEnvironmentOperationsData, ListEnvironmentOperationsErrors, ListEnvironmentOperationsResponses, ListEnvironmentPlansData, ListEnvironmentPlansErrors, ListEnvironmentPlansResponses, ListEnvironmentRegistrationTokensData, ListEnvironmentRegistrationTokensErrors, ListEnvironmentRegistrationTokensResponses, ListEnvironmentsData, ListEnvironmentsErrors, ListEnvironmentServicesData, ListEnvironmentServicesErrors, ListEnvironmentServicesResponses, ListEnvironmentsResponses, ListEnvironmentStacksData, ListEnvironmentStacksErrors, ListEnvironmentStacksResponses, ListEventsData, ListEventsErrors, ListEventsResponses, ListHostsData, ListHostsErrors, ListHostsResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListOperationsData, ListOperationsErrors, ListOperationsResponses, ListPlansData, ListPlansErrors, ListPlansResponses, ListRegistrationTokensData, ListRegistrationTokensErrors, ListRegistrationTokensResponses, ListServicesData, ListServicesErrors, ListServicesResponses, ListStacksData, ListStacksErrors, ListStacksResponses, ListVersionsData, ListVersionsErrors, ListVersionsResponses, PowerOffHostData, PowerOffHostErrors, PowerOffHostResponses, PowerOnHostData, PowerOnHostErrors, PowerOnHostResponses, ReleaseBrakeData, ReleaseBrakeErrors, ReleaseBrakeResponses, ReplaceHostIdentityData, ReplaceHostIdentityErrors, ReplaceHostIdentityResponses, UncordonHostData, UncordonHostErrors, UncordonHostResponses, UpdateEnvironmentData, UpdateEnvironmentErrors, UpdateEnvironmentResponses, UpdateHostData, UpdateHostErrors, UpdateHostResponses, UpdateServiceData, UpdateServiceErrors, UpdateServiceResponses } from './types.gen.ts';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -247,6 +247,17 @@ export const evacuateHost = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
+ * Replace the identity of a machine: its credential ends, and a command makes a machine this host
+ *
+ * For a credential that leaked, a disk that was cloned, or hardware that was replaced. The command is to be run on the machine that is to be this host from now on.
+ */
+export const replaceHostIdentity = <ThrowOnError extends boolean = false>(options: Options<ReplaceHostIdentityData, ThrowOnError>): RequestResult<ReplaceHostIdentityResponses, ReplaceHostIdentityErrors, ThrowOnError> => (options.client ?? client).post<ReplaceHostIdentityResponses, ReplaceHostIdentityErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/hosts/{id}/actions/replaceIdentity',
+    ...options
+});
+
+/**
  * List registrationTokens of every environment
  */
 export const listRegistrationTokens = <ThrowOnError extends boolean = false>(options?: Options<ListRegistrationTokensData, ThrowOnError>): RequestResult<ListRegistrationTokensResponses, ListRegistrationTokensErrors, ThrowOnError> => (options?.client ?? client).get<ListRegistrationTokensResponses, ListRegistrationTokensErrors, ThrowOnError>({
@@ -275,6 +286,19 @@ export const listEnvironmentRegistrationTokens = <ThrowOnError extends boolean =
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/v1/environments/{id}/registrationTokens',
     ...options
+});
+
+/**
+ * Make a token that hosts join an environment with, and the command to run on each
+ */
+export const createEnvironmentRegistrationToken = <ThrowOnError extends boolean = false>(options: Options<CreateEnvironmentRegistrationTokenData, ThrowOnError>): RequestResult<CreateEnvironmentRegistrationTokenResponses, CreateEnvironmentRegistrationTokenErrors, ThrowOnError> => (options.client ?? client).post<CreateEnvironmentRegistrationTokenResponses, CreateEnvironmentRegistrationTokenErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/environments/{id}/registrationTokens',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });
 
 /**
@@ -544,10 +568,28 @@ export const getApiKey = <ThrowOnError extends boolean = false>(options: Options
 });
 
 /**
+ * Read the script that makes a Linux machine a host
+ */
+export const getInstallScript = <ThrowOnError extends boolean = false>(options?: Options<GetInstallScriptData, ThrowOnError>): RequestResult<GetInstallScriptResponses, GetInstallScriptErrors, ThrowOnError> => (options?.client ?? client).get<GetInstallScriptResponses, GetInstallScriptErrors, ThrowOnError>({ url: '/v1/agent/install.sh', ...options });
+
+/**
  * Join a host with a registration token (for agents)
  */
 export const joinHost = <ThrowOnError extends boolean = false>(options: Options<JoinHostData, ThrowOnError>): RequestResult<JoinHostResponses, JoinHostErrors, ThrowOnError> => (options.client ?? client).post<JoinHostResponses, JoinHostErrors, ThrowOnError>({
     url: '/v1/agent/join',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Remove the host whose credential this is (for agents)
+ */
+export const leaveHost = <ThrowOnError extends boolean = false>(options: Options<LeaveHostData, ThrowOnError>): RequestResult<LeaveHostResponses, LeaveHostErrors, ThrowOnError> => (options.client ?? client).post<LeaveHostResponses, LeaveHostErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/agent/leave',
     ...options,
     headers: {
         'Content-Type': 'application/json',
@@ -566,6 +608,8 @@ export const getArtifact = <ThrowOnError extends boolean = false>(options: Optio
 
 /**
  * Read a file of a program (for agents)
+ *
+ * The agent and the Node that runs it: for a registration token too.
  */
 export const getArtifactFile = <ThrowOnError extends boolean = false>(options: Options<GetArtifactFileData, ThrowOnError>): RequestResult<GetArtifactFileResponses, GetArtifactFileErrors, ThrowOnError> => (options.client ?? client).get<GetArtifactFileResponses, GetArtifactFileErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],

@@ -15,7 +15,7 @@ export type Problem = {
     /**
      * Stable: for programs
      */
-    code: 'invalid_request' | 'unknown_field' | 'invalid_value' | 'unknown_version' | 'cidr_overlap' | 'cidr_too_small' | 'unauthenticated' | 'token_expired' | 'token_spent' | 'forbidden' | 'not_found' | 'name_taken' | 'conflict' | 'stale_generation' | 'stale_etag' | 'idempotency_mismatch' | 'wrong_host_kind' | 'precondition_required' | 'rate_limited' | 'insufficient_storage' | 'artifact_corrupt' | 'artifact_unavailable' | 'host_unreachable' | 'environment_not_ready' | 'unavailable' | 'internal';
+    code: 'invalid_request' | 'unknown_field' | 'invalid_value' | 'unknown_version' | 'cidr_overlap' | 'cidr_too_small' | 'unauthenticated' | 'token_expired' | 'token_spent' | 'token_revoked' | 'identity_replaced' | 'forbidden' | 'not_found' | 'name_taken' | 'conflict' | 'host_elsewhere' | 'identity_in_use' | 'stale_generation' | 'stale_etag' | 'idempotency_mismatch' | 'wrong_host_kind' | 'precondition_required' | 'rate_limited' | 'insufficient_storage' | 'artifact_corrupt' | 'artifact_unavailable' | 'host_unreachable' | 'environment_not_ready' | 'unavailable' | 'internal';
     /**
      * For people
      */
@@ -33,6 +33,20 @@ export type Problem = {
 
 export type Labels = {
     [key: string]: string;
+};
+
+/**
+ * Those below `io.rancher.host.` are found by the server itself, and refused here
+ */
+export type HostLabels = {
+    [key: string]: string;
+};
+
+/**
+ * JSON merge patch; those below `io.rancher.host.` are found by the server itself, and refused here
+ */
+export type HostLabelsPatch = {
+    [key: string]: string | null;
 };
 
 export type LabelsPatch = {
@@ -59,75 +73,6 @@ export type Condition = {
      * Of Reachable: names of the hosts that reach it
      */
     seenBy?: Array<string>;
-};
-
-export type ApiKey = {
-    id: string;
-    kind: 'ApiKey';
-    name: string;
-    /**
-     * Null: every environment
-     */
-    environmentId: string | null;
-    createdAt: string;
-    createdBy: string | null;
-    spec: {
-        role: 'admin' | 'read-only' | 'system';
-        expiresAt: string | null;
-    };
-    status: {
-        state: 'active' | 'expired' | 'revoked';
-        /**
-         * The beginning of the key, to tell keys apart
-         */
-        prefix: string;
-        revokedAt: string | null;
-        lastUsedAt: string | null;
-    };
-};
-
-export type ApiKeyList = {
-    items: Array<ApiKey>;
-    nextPageToken?: string;
-};
-
-export type ApiKeyCreated = {
-    id: string;
-    kind: 'ApiKey';
-    name: string;
-    /**
-     * Null: every environment
-     */
-    environmentId: string | null;
-    createdAt: string;
-    createdBy: string | null;
-    spec: {
-        role: 'admin' | 'read-only' | 'system';
-        expiresAt: string | null;
-    };
-    status: {
-        state: 'active' | 'expired' | 'revoked';
-        /**
-         * The beginning of the key, to tell keys apart
-         */
-        prefix: string;
-        revokedAt: string | null;
-        lastUsedAt: string | null;
-    };
-    /**
-     * Shown once
-     */
-    key: string;
-};
-
-export type ApiKeyCreate = {
-    name: string;
-    role: 'admin' | 'read-only';
-    /**
-     * Null: every environment
-     */
-    environmentId?: string | null;
-    expiresAt?: string | null;
 };
 
 export type Operation = {
@@ -252,6 +197,75 @@ export type DryRunResult = {
     }>;
 };
 
+export type ApiKey = {
+    id: string;
+    kind: 'ApiKey';
+    name: string;
+    /**
+     * Null: every environment
+     */
+    environmentId: string | null;
+    createdAt: string;
+    createdBy: string | null;
+    spec: {
+        role: 'admin' | 'read-only' | 'system';
+        expiresAt: string | null;
+    };
+    status: {
+        state: 'active' | 'expired' | 'revoked';
+        /**
+         * The beginning of the key, to tell keys apart
+         */
+        prefix: string;
+        revokedAt: string | null;
+        lastUsedAt: string | null;
+    };
+};
+
+export type ApiKeyList = {
+    items: Array<ApiKey>;
+    nextPageToken?: string;
+};
+
+export type ApiKeyCreated = {
+    id: string;
+    kind: 'ApiKey';
+    name: string;
+    /**
+     * Null: every environment
+     */
+    environmentId: string | null;
+    createdAt: string;
+    createdBy: string | null;
+    spec: {
+        role: 'admin' | 'read-only' | 'system';
+        expiresAt: string | null;
+    };
+    status: {
+        state: 'active' | 'expired' | 'revoked';
+        /**
+         * The beginning of the key, to tell keys apart
+         */
+        prefix: string;
+        revokedAt: string | null;
+        lastUsedAt: string | null;
+    };
+    /**
+     * Shown once
+     */
+    key: string;
+};
+
+export type ApiKeyCreate = {
+    name: string;
+    role: 'admin' | 'read-only';
+    /**
+     * Null: every environment
+     */
+    environmentId?: string | null;
+    expiresAt?: string | null;
+};
+
 export type Kubeconfig = {
     kind: 'Kubeconfig';
     /**
@@ -339,7 +353,7 @@ export type HostCreate = {
      * Unique in the environment
      */
     name?: string;
-    labels?: Labels;
+    labels?: HostLabels;
     /**
      * Network of the machine: each has a subnet of its own, and hosts reach each other through the machine. Default: default
      */
@@ -350,7 +364,7 @@ export type HostCreate = {
  * JSON merge patch (RFC 7396)
  */
 export type HostPatch = {
-    labels?: LabelsPatch;
+    labels?: HostLabelsPatch;
 };
 
 export type Environment = {
@@ -653,6 +667,108 @@ export type EventList = {
     nextPageToken?: string;
 };
 
+export type RegistrationToken = {
+    id: string;
+    kind: 'RegistrationToken';
+    /**
+     * Null: for machines that make local hosts
+     */
+    environmentId: string | null;
+    /**
+     * The one host that it is for
+     */
+    hostId: string | null;
+    description: string;
+    createdAt: string;
+    spec: {
+        maxUses: number;
+        expiresAt: string;
+    };
+    status: {
+        state: 'active' | 'spent' | 'expired' | 'revoked';
+        uses: number;
+        revokedAt: string | null;
+    };
+};
+
+export type RegistrationTokenList = {
+    items: Array<RegistrationToken>;
+    nextPageToken?: string;
+};
+
+export type RegistrationTokenCreated = {
+    id: string;
+    kind: 'RegistrationToken';
+    /**
+     * Null: for machines that make local hosts
+     */
+    environmentId: string | null;
+    /**
+     * The one host that it is for
+     */
+    hostId: string | null;
+    description: string;
+    createdAt: string;
+    spec: {
+        maxUses: number;
+        expiresAt: string;
+    };
+    status: {
+        state: 'active' | 'spent' | 'expired' | 'revoked';
+        uses: number;
+        revokedAt: string | null;
+    };
+    /**
+     * Shown once
+     */
+    token: string;
+    /**
+     * What to run as root on the machine that is to join. Null: for a machine that makes local hosts
+     */
+    command: string | null;
+    /**
+     * The same where the host is to be a container of Docker or Podman
+     */
+    containerCommand: string | null;
+};
+
+/**
+ * Labels, name and address become arguments of the command; the token is not bound to them
+ */
+export type EnvironmentRegistrationTokenCreate = {
+    description?: string;
+    maxUses?: number;
+    expiresInSeconds?: number;
+    labels?: HostLabels;
+    /**
+     * Name of the host: an argument of the command
+     */
+    name?: string;
+    /**
+     * Where other hosts reach it: an argument of the command
+     */
+    address?: string;
+};
+
+export type RegistrationTokenCreate = {
+    /**
+     * Environment that hosts join with it. Null: machines that make local hosts
+     */
+    environmentId?: string | null;
+    description?: string;
+    maxUses?: number;
+    expiresInSeconds?: number;
+    labels?: HostLabels;
+    /**
+     * Name of the host: an argument of the command
+     */
+    name?: string;
+    /**
+     * Where other hosts reach it: an argument of the command
+     */
+    address?: string;
+};
+
 export type DrainOptions = {
     /**
      * How long its pods have to leave. Then the operation fails, or with `force` deletes them. Default 3600; 600 when the host is removed.
@@ -743,77 +859,6 @@ export type InstanceLog = {
      * Newest last
      */
     lines: Array<string>;
-};
-
-export type RegistrationToken = {
-    id: string;
-    kind: 'RegistrationToken';
-    /**
-     * Null: for machines that make local hosts
-     */
-    environmentId: string | null;
-    /**
-     * The one host that it is for
-     */
-    hostId: string | null;
-    description: string;
-    createdAt: string;
-    spec: {
-        maxUses: number;
-        expiresAt: string;
-    };
-    status: {
-        state: 'active' | 'spent' | 'expired' | 'revoked';
-        uses: number;
-        revokedAt: string | null;
-    };
-};
-
-export type RegistrationTokenList = {
-    items: Array<RegistrationToken>;
-    nextPageToken?: string;
-};
-
-export type RegistrationTokenCreated = {
-    id: string;
-    kind: 'RegistrationToken';
-    /**
-     * Null: for machines that make local hosts
-     */
-    environmentId: string | null;
-    /**
-     * The one host that it is for
-     */
-    hostId: string | null;
-    description: string;
-    createdAt: string;
-    spec: {
-        maxUses: number;
-        expiresAt: string;
-    };
-    status: {
-        state: 'active' | 'spent' | 'expired' | 'revoked';
-        uses: number;
-        revokedAt: string | null;
-    };
-    /**
-     * Shown once
-     */
-    token: string;
-    /**
-     * What to run on the machine that is to join
-     */
-    command: string;
-};
-
-export type RegistrationTokenCreate = {
-    /**
-     * Environment that hosts join with it. Null: machines that make local hosts
-     */
-    environmentId?: string | null;
-    description?: string;
-    maxUses?: number;
-    expiresInSeconds?: number;
 };
 
 export type Service = {
@@ -2302,6 +2347,61 @@ export type EvacuateHostResponses = {
 
 export type EvacuateHostResponse = EvacuateHostResponses[keyof EvacuateHostResponses];
 
+export type ReplaceHostIdentityData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/v1/hosts/{id}/actions/replaceIdentity';
+};
+
+export type ReplaceHostIdentityErrors = {
+    /**
+     * Codes: invalid_request
+     */
+    400: Problem;
+    /**
+     * Codes: unauthenticated
+     */
+    401: Problem;
+    /**
+     * Codes: forbidden
+     */
+    403: Problem;
+    /**
+     * Codes: not_found
+     */
+    404: Problem;
+    /**
+     * Codes: conflict
+     */
+    409: Problem;
+    /**
+     * Codes: rate_limited
+     */
+    429: Problem;
+    /**
+     * Codes: internal
+     */
+    500: Problem;
+    /**
+     * Codes: unavailable
+     */
+    503: Problem;
+};
+
+export type ReplaceHostIdentityError = ReplaceHostIdentityErrors[keyof ReplaceHostIdentityErrors];
+
+export type ReplaceHostIdentityResponses = {
+    /**
+     * Made
+     */
+    201: RegistrationTokenCreated;
+};
+
+export type ReplaceHostIdentityResponse = ReplaceHostIdentityResponses[keyof ReplaceHostIdentityResponses];
+
 export type ListRegistrationTokensData = {
     body?: never;
     path?: never;
@@ -2473,6 +2573,71 @@ export type ListEnvironmentRegistrationTokensResponses = {
 };
 
 export type ListEnvironmentRegistrationTokensResponse = ListEnvironmentRegistrationTokensResponses[keyof ListEnvironmentRegistrationTokensResponses];
+
+export type CreateEnvironmentRegistrationTokenData = {
+    body: EnvironmentRegistrationTokenCreate;
+    headers?: {
+        /**
+         * The same key with the same body gives the same answer, and the work is done once.
+         */
+        'idempotency-key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/v1/environments/{id}/registrationTokens';
+};
+
+export type CreateEnvironmentRegistrationTokenErrors = {
+    /**
+     * Codes: invalid_request, unknown_field, invalid_value
+     */
+    400: Problem;
+    /**
+     * Codes: unauthenticated
+     */
+    401: Problem;
+    /**
+     * Codes: forbidden
+     */
+    403: Problem;
+    /**
+     * Codes: not_found
+     */
+    404: Problem;
+    /**
+     * Codes: conflict
+     */
+    409: Problem;
+    /**
+     * Codes: idempotency_mismatch
+     */
+    422: Problem;
+    /**
+     * Codes: rate_limited
+     */
+    429: Problem;
+    /**
+     * Codes: internal
+     */
+    500: Problem;
+    /**
+     * Codes: unavailable
+     */
+    503: Problem;
+};
+
+export type CreateEnvironmentRegistrationTokenError = CreateEnvironmentRegistrationTokenErrors[keyof CreateEnvironmentRegistrationTokenErrors];
+
+export type CreateEnvironmentRegistrationTokenResponses = {
+    /**
+     * Made
+     */
+    201: RegistrationTokenCreated;
+};
+
+export type CreateEnvironmentRegistrationTokenResponse = CreateEnvironmentRegistrationTokenResponses[keyof CreateEnvironmentRegistrationTokenResponses];
 
 export type DeleteRegistrationTokenData = {
     body?: never;
@@ -4086,14 +4251,63 @@ export type GetApiKeyResponses = {
 
 export type GetApiKeyResponse = GetApiKeyResponses[keyof GetApiKeyResponses];
 
+export type GetInstallScriptData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/agent/install.sh';
+};
+
+export type GetInstallScriptErrors = {
+    /**
+     * Codes: invalid_request
+     */
+    400: Problem;
+    /**
+     * Codes: unauthenticated
+     */
+    401: Problem;
+    /**
+     * Codes: forbidden
+     */
+    403: Problem;
+    /**
+     * Codes: rate_limited
+     */
+    429: Problem;
+    /**
+     * Codes: internal
+     */
+    500: Problem;
+    /**
+     * Codes: unavailable, artifact_unavailable
+     */
+    503: Problem;
+};
+
+export type GetInstallScriptError = GetInstallScriptErrors[keyof GetInstallScriptErrors];
+
+export type GetInstallScriptResponses = {
+    /**
+     * A script for /bin/sh
+     */
+    200: string;
+};
+
+export type GetInstallScriptResponse = GetInstallScriptResponses[keyof GetInstallScriptResponses];
+
 export type JoinHostData = {
     body: {
         token: string;
         /**
+         * Of a machine that is a host already: it stays that one
+         */
+        credential?: string;
+        /**
          * Host name; made a DNS label. With a token for one host, that host has its name already
          */
         name: string;
-        labels: Labels;
+        labels: HostLabels;
         /**
          * What the agent found on it
          */
@@ -4112,7 +4326,7 @@ export type JoinHostErrors = {
      */
     400: Problem;
     /**
-     * Codes: unauthenticated, token_expired, token_spent
+     * Codes: unauthenticated, token_expired, token_spent, token_revoked
      */
     401: Problem;
     /**
@@ -4120,7 +4334,7 @@ export type JoinHostErrors = {
      */
     403: Problem;
     /**
-     * Codes: name_taken
+     * Codes: name_taken, host_elsewhere
      */
     409: Problem;
     /**
@@ -4149,10 +4363,64 @@ export type JoinHostResponses = {
          * Shown once
          */
         credential: string;
+        name: string;
+        environmentName: string | null;
     };
 };
 
 export type JoinHostResponse = JoinHostResponses[keyof JoinHostResponses];
+
+export type LeaveHostData = {
+    body: {
+        /**
+         * Although it has the environment's only etcd member, and so its data
+         */
+        force?: boolean;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/agent/leave';
+};
+
+export type LeaveHostErrors = {
+    /**
+     * Codes: invalid_request, unknown_field
+     */
+    400: Problem;
+    /**
+     * Codes: unauthenticated
+     */
+    401: Problem;
+    /**
+     * Codes: forbidden
+     */
+    403: Problem;
+    /**
+     * Codes: conflict
+     */
+    409: Problem;
+    /**
+     * Codes: rate_limited
+     */
+    429: Problem;
+    /**
+     * Codes: internal
+     */
+    500: Problem;
+    /**
+     * Codes: unavailable
+     */
+    503: Problem;
+};
+
+export type LeaveHostError = LeaveHostErrors[keyof LeaveHostErrors];
+
+export type LeaveHostResponses = {
+    /**
+     * Begun: the agent is told what to stop
+     */
+    202: unknown;
+};
 
 export type GetArtifactData = {
     body?: never;
@@ -4225,7 +4493,7 @@ export type GetArtifactFileErrors = {
      */
     400: Problem;
     /**
-     * Codes: unauthenticated
+     * Codes: unauthenticated, token_expired, token_spent, token_revoked
      */
     401: Problem;
     /**

@@ -9,8 +9,11 @@ declare module 'fastify' {
     principal: Principal | null;
   }
   interface FastifyContextConfig {
-    /** Who may call: an API key (default), a host by its credential, the role `system` alone, or everybody. */
-    auth?: 'key' | 'host' | 'system' | 'public';
+    /**
+     * Who may call: an API key (default), a host by its credential, that or a machine with a registration token, the
+     * role `system` alone, or everybody.
+     */
+    auth?: 'key' | 'host' | 'joining' | 'system' | 'public';
     /** The route decides itself what a caller may change (the Kubernetes proxy leaves it to RBAC). */
     ownAuthorization?: boolean;
   }
@@ -19,7 +22,14 @@ declare module 'fastify' {
 const reading = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Routes that anyone may call. A test holds the real routes against it. */
-export const publicRoutes = ['/livez', '/readyz', '/openapi.json', '/docs', '/v1/agent/join'];
+export const publicRoutes = [
+  '/livez',
+  '/readyz',
+  '/openapi.json',
+  '/docs',
+  '/v1/agent/join',
+  '/v1/agent/install.sh',
+];
 
 /**
  * Authenticates every request, unknown paths too, before its body is read. Read-only keys change nothing; a host's
@@ -33,10 +43,10 @@ export function authentication(app: App, context: Context): void {
     const { auth = 'key', ownAuthorization = false } = request.routeOptions.config;
     if (auth === 'public') return;
     try {
-      request.principal =
-        auth === 'host'
-          ? await context.auth.host(request.headers.authorization)
-          : await context.auth.key(request.headers.authorization);
+      const { authorization } = request.headers;
+      if (auth === 'host') request.principal = await context.auth.host(authorization);
+      else if (auth === 'joining') request.principal = await context.auth.joining(authorization);
+      else request.principal = await context.auth.key(authorization);
     } catch (error) {
       throw limited(error, request, reply, failures);
     }

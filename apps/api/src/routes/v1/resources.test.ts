@@ -191,7 +191,7 @@ describe('/v1/registrationTokens', () => {
     expect(made.status, made.text).toBe(201);
     expect(made.body.token).toMatch(/^rt_[a-z2-7]{32}$/);
     expect(made.body.command).toContain(`--token ${made.body.token}`);
-    expect(made.body.command).toContain(`--ca-sha256 ${api.context.tls.caSha256}`);
+    expect(made.body.command).toContain('/v1/agent/install.sh');
     const read = await api.call('GET', `/v1/registrationTokens/${made.body.id}`);
     expect(read.text).not.toContain(made.body.token);
     expect(read.body).toMatchObject({

@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import { notFound } from '../../../auth/principal.ts';
 import type { App, Context } from '../../../context.ts';
 import { anything, closed, problems } from '../../../http/schemas.ts';
+import { isJoiningProgram } from '../../../joining/programs.ts';
 
 const bytes = Type.Unsafe<unknown>({ type: 'string', format: 'binary' });
 const part = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$' });
@@ -37,11 +38,12 @@ export function artifacts(app: App, context: Context): void {
   app.get(
     '/v1/agent/artifacts/:name/:version/:file',
     {
-      config: { auth: 'host' },
+      config: { auth: 'joining' },
       schema: {
         operationId: 'getArtifactFile',
         tags: ['hosts'],
         summary: 'Read a file of a program (for agents)',
+        description: 'The agent and the Node that runs it: for a registration token too.',
         params: closed({ name: part, version: part, file: part }),
         response: {
           200: {
@@ -49,12 +51,25 @@ export function artifacts(app: App, context: Context): void {
             content: { 'application/octet-stream': { schema: bytes } },
           },
           304: { type: 'null', description: 'It is what If-None-Match names' },
-          ...problems('not_found', 'unknown_version', 'artifact_unavailable'),
+          ...problems(
+            'not_found',
+            'unknown_version',
+            'artifact_unavailable',
+            'token_expired',
+            'token_spent',
+            'token_revoked',
+          ),
         },
       },
     },
     async (request, reply) => {
       const { file, ...ref } = request.params;
+      if (request.principal?.kind === 'joining' && !isJoiningProgram(ref)) {
+        throw new DomainError(
+          'forbidden',
+          'A registration token opens the agent and its Node, nothing else.',
+        );
+      }
       const manifest = (await context.artifacts.manifest(ref)) ?? (await manifestOf(context, ref));
       const entry = manifest.files[file];
       if (entry === undefined || !Object.hasOwn(manifest.files, file)) throw notFound('file', file);

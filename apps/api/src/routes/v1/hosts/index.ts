@@ -3,6 +3,7 @@ import { Type } from 'typebox';
 import type { App, Context } from '../../../context.ts';
 import { readable } from '../../../http/readable.ts';
 import { powerActions } from './actions/power.ts';
+import { replaceIdentity } from './actions/replace-identity.ts';
 import { cordonActions, drainActions } from './actions/scheduling.ts';
 import { createHost } from './create.ts';
 import { patchHost } from './patch.ts';
@@ -33,4 +34,5 @@ export function hosts(app: App, context: Context): void {
   powerActions(app, context);
   cordonActions(app, context);
   drainActions(app, context);
+  replaceIdentity(app, context);
 }

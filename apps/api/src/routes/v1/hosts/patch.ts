@@ -42,7 +42,7 @@ export function patchHost(app: App, context: Context): void {
       if (count === 0)
         throw new DomainError('stale_etag', 'It was changed by another request just now. Read it again.');
       const changed = await findHost(prisma, request, row.id);
-      if (changed.environmentId !== null) await wake(context, changed.environmentId);
+      if (changed.environmentId !== null) await wake(context, changed.environmentId, [], { cluster: true });
       reply.header('etag', etagOf(changed));
       return hostView(changed);
     },

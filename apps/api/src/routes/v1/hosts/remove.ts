@@ -90,7 +90,13 @@ async function removeMachine({ prisma }: Context, host: Host): Promise<void> {
 }
 
 /** etcd on this host alone holds the cluster: with it everything would go, and that is what removing the environment is for. */
-async function assertNotLastMember({ prisma }: Context, host: Host): Promise<void> {
+async function assertNotLastMember(context: Context, host: Host): Promise<void> {
+  if (await isLastEtcdMember(context, host)) {
+    throw new DomainError('conflict', `Host ${host.name} has the environment's only etcd member.`);
+  }
+}
+
+export async function isLastEtcdMember({ prisma }: Context, host: Host): Promise<boolean> {
   const members = await prisma.instance.findMany({
     where: {
       environmentId: host.environmentId!,
@@ -101,9 +107,7 @@ async function assertNotLastMember({ prisma }: Context, host: Host): Promise<voi
     select: { hostId: true },
   });
   const hosts = new Set(members.map((m) => m.hostId));
-  if (hosts.size === 1 && hosts.has(host.id)) {
-    throw new DomainError('conflict', `Host ${host.name} has the environment's only etcd member.`);
-  }
+  return hosts.size === 1 && hosts.has(host.id);
 }
 
 /**

@@ -7,12 +7,12 @@ import {
   closed,
   conditions,
   dnsLabel,
-  labels,
-  labelsPatch,
   labelsView,
   listOf,
   nullableTimestamp,
   timestamp,
+  userLabels,
+  userLabelsPatch,
 } from '../../../http/schemas.ts';
 
 export const hostSchema = component(
@@ -64,13 +64,13 @@ export const hostCreate = component(
       description: 'Machines join by themselves, with a registration token',
     }),
     name: Type.Optional(dnsLabel('Unique in the environment')),
-    labels: Type.Optional(labels),
+    labels: Type.Optional(userLabels),
     network: Type.Optional(hostNetwork),
   }),
 );
 export const hostPatch = component(
   'HostPatch',
-  closed({ labels: Type.Optional(labelsPatch) }, { description: 'JSON merge patch (RFC 7396)' }),
+  closed({ labels: Type.Optional(userLabelsPatch) }, { description: 'JSON merge patch (RFC 7396)' }),
 );
 
 export function hostView(row: Host): Static<typeof hostSchema> {

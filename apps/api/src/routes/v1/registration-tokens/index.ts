@@ -1,12 +1,22 @@
 import { recordEvents } from '@rancher/db';
+import type { FastifyReply } from 'fastify';
 import { notFound } from '../../../auth/principal.ts';
 import type { App, Context } from '../../../context.ts';
 import { readable } from '../../../http/readable.ts';
 import { idempotencyHeaders, idParams, problems } from '../../../http/schemas.ts';
 import { createRegistrationToken } from '../../../intent/registration-tokens.ts';
+import { joinCommand } from '../../../joining/command.ts';
 import { caller } from '../../../plugins/app/authentication.ts';
 import { assertNotRemoving, findEnvironment } from '../environments/find.ts';
-import { tokenCreate, tokenCreated, tokenList, tokenSchema, tokenView } from './schema.ts';
+import {
+  type TokenWish,
+  tokenCreate,
+  tokenCreated,
+  tokenList,
+  tokenOfEnvironmentCreate,
+  tokenSchema,
+  tokenView,
+} from './schema.ts';
 
 export function registrationTokens(app: App, context: Context): void {
   readable(app, context, {
@@ -25,43 +35,64 @@ export function registrationTokens(app: App, context: Context): void {
 }
 
 function create(app: App, context: Context): void {
+  const common = { tags: ['registrationTokens'], headers: idempotencyHeaders };
+  const response = {
+    201: tokenCreated,
+    ...problems('unknown_field', 'invalid_value', 'not_found', 'conflict', 'idempotency_mismatch'),
+  };
+  app.post(
+    '/v1/environments/:id/registrationTokens',
+    {
+      schema: {
+        ...common,
+        operationId: 'createEnvironmentRegistrationToken',
+        summary: 'Make a token that hosts join an environment with, and the command to run on each',
+        params: idParams,
+        body: tokenOfEnvironmentCreate,
+        response,
+      },
+    },
+    async (request, reply) => {
+      assertNotRemoving(await findEnvironment(context.prisma, request, request.params.id));
+      return make(context, reply, request.params.id, request.body);
+    },
+  );
   app.post(
     '/v1/registrationTokens',
     {
       schema: {
+        ...common,
         operationId: 'createRegistrationToken',
-        tags: ['registrationTokens'],
         summary: 'Make a token that hosts join with',
-        headers: idempotencyHeaders,
         body: tokenCreate,
-        response: {
-          201: tokenCreated,
-          ...problems('unknown_field', 'invalid_value', 'not_found', 'conflict', 'idempotency_mismatch'),
-        },
+        response,
       },
     },
     async (request, reply) => {
-      const by = caller(request);
-      const environmentId = request.body.environmentId ?? by.environmentId;
+      const environmentId = request.body.environmentId ?? caller(request).environmentId;
       if (environmentId !== null)
         assertNotRemoving(await findEnvironment(context.prisma, request, environmentId));
-      const { row, token } = await context.prisma.$transaction((tx) =>
-        createRegistrationToken(tx, {
-          environmentId,
-          description: request.body.description ?? '',
-          maxUses: request.body.maxUses ?? 1,
-          expiresInSeconds: request.body.expiresInSeconds ?? 3600,
-        }),
-      );
-      reply.code(201).header('location', `/v1/registrationTokens/${row.id}`);
-      return { ...tokenView(row), token, command: joinCommand(context, token) };
+      return make(context, reply, environmentId, request.body);
     },
   );
 }
 
-/** Carries the hash of the server's authority, so that the agent trusts this server and no other. */
-function joinCommand({ config, tls }: Context, token: string): string {
-  return `rancher agent --server https://${config.advertise} --ca-sha256 ${tls.caSha256} --token ${token}`;
+async function make(context: Context, reply: FastifyReply, environmentId: string | null, wish: TokenWish) {
+  const { row, token } = await context.prisma.$transaction((tx) =>
+    createRegistrationToken(tx, {
+      environmentId,
+      description: wish.description ?? '',
+      maxUses: wish.maxUses ?? 1,
+      expiresInSeconds: wish.expiresInSeconds ?? 3600,
+    }),
+  );
+  reply.code(201).header('location', `/v1/registrationTokens/${row.id}`);
+  const { labels = {}, name, address } = wish;
+  const commands =
+    environmentId === null
+      ? { command: null, containerCommand: null }
+      : joinCommand(context, token, { labels, name, address });
+  return { ...tokenView(row), token, ...commands };
 }
 
 function revoke(app: App, context: Context): void {

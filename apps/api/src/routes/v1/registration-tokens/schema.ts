@@ -1,7 +1,7 @@
 import type { RegistrationToken } from '@rancher/db';
 import { type Static, Type } from 'typebox';
 import { component, nullable } from '../../../http/components.ts';
-import { closed, listOf, nullableTimestamp, timestamp } from '../../../http/schemas.ts';
+import { closed, dnsLabel, listOf, nullableTimestamp, timestamp, userLabels } from '../../../http/schemas.ts';
 
 const fields = {
   id: Type.String(),
@@ -24,7 +24,34 @@ export const tokenCreated = component(
   Type.Object({
     ...fields,
     token: Type.String({ description: 'Shown once' }),
-    command: Type.String({ description: 'What to run on the machine that is to join' }),
+    command: nullable(
+      Type.String({
+        description:
+          'What to run as root on the machine that is to join. Null: for a machine that makes local hosts',
+      }),
+    ),
+    containerCommand: nullable(
+      Type.String({ description: 'The same where the host is to be a container of Docker or Podman' }),
+    ),
+  }),
+);
+
+const wish = {
+  description: Type.Optional(Type.String({ maxLength: 1000 })),
+  maxUses: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, default: 1 })),
+  expiresInSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 31_536_000, default: 3600 })),
+  labels: Type.Optional(userLabels),
+  name: Type.Optional(dnsLabel('Name of the host: an argument of the command')),
+  address: Type.Optional(
+    Type.String({ format: 'ipv4', description: 'Where other hosts reach it: an argument of the command' }),
+  ),
+};
+export type TokenWish = Partial<Static<typeof tokenOfEnvironmentCreate>>;
+
+export const tokenOfEnvironmentCreate = component(
+  'EnvironmentRegistrationTokenCreate',
+  closed(wish, {
+    description: 'Labels, name and address become arguments of the command; the token is not bound to them',
   }),
 );
 
@@ -38,9 +65,7 @@ export const tokenCreate = component(
         }),
       ),
     ),
-    description: Type.Optional(Type.String({ maxLength: 1000 })),
-    maxUses: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, default: 1 })),
-    expiresInSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 31_536_000, default: 3600 })),
+    ...wish,
   }),
 );
 

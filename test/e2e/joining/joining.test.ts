@@ -1,0 +1,173 @@
+/**
+ * Two Linux machines join an environment by the very command that the API gives, as a newcomer would do it, and are given
+ * back. Protects docs/joining.md.
+ */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createAuthority } from '@rancher/pki';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createInstallation, type Installation, until } from '../support/installation.ts';
+import { createNetwork, type TestMachine, type TestNetwork } from '../support/machines.ts';
+
+let rancher: Installation;
+let network: TestNetwork;
+let first: TestMachine;
+let second: TestMachine;
+let environmentId: string;
+let otherAuthority: string;
+
+beforeAll(async () => {
+  network = await createNetwork();
+  rancher = await createInstallation('joining');
+  rancher.env.RANCHER_LISTEN = `127.0.0.1,${network.address}`;
+  rancher.env.RANCHER_ADVERTISE = `${network.address}:${rancher.port}`;
+  // No first environment of local hosts: one that was made and deleted is not made again.
+  const settings = { defaultEnvironment: { id: 'env_deleted', kubernetesVersion: '1.37.2' } };
+  await writeFile(join(rancher.home, 'config.json'), JSON.stringify(settings));
+  await rancher.must(['up']);
+  const made = await rancher.api('POST', '/v1/environments', {
+    name: 'joined',
+    spec: { kubernetesVersion: '1.37.2', hosts: { local: 0 } },
+  });
+  environmentId = made.body.target.id;
+  [first, second] = await Promise.all([network.machine('first'), network.machine('second')]);
+  const { certificatePem } = await createAuthority({ commonName: 'another' });
+  otherAuthority = certificatePem
+    .replace(/-----.*-----/g, '')
+    .trim()
+    .replaceAll('\n', '\\n');
+});
+
+afterAll(async () => {
+  await network?.remove();
+  await rancher?.purge();
+});
+
+async function newToken(body: object = {}) {
+  const { status, body: token } = await rancher.api(
+    'POST',
+    `/v1/environments/${environmentId}/registrationTokens`,
+    body,
+  );
+  expect(status).toBe(201);
+  return token as { id: string; token: string; command: string };
+}
+
+async function hosts() {
+  const { body } = await rancher.api('GET', `/v1/hosts?environmentId=${environmentId}`);
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever was answered
+  return body.items as any[];
+}
+const host = async (name: string) => (await hosts()).find((h) => h.name === name);
+
+async function node(name: string) {
+  const text = await rancher.kubectl(['get', 'node', name, '-o', 'json'], { environment: 'joined' });
+  return JSON.parse(text) as {
+    metadata: { labels: Record<string, string> };
+    status: { conditions: { type: string; status: string }[] };
+  };
+}
+
+async function nodeReady(name: string): Promise<void> {
+  await until(`Node ${name} is Ready`, async () =>
+    (await node(name)).status.conditions.some((c) => c.type === 'Ready' && c.status === 'True'),
+  );
+}
+
+test('the command makes a machine a host: active, its Node Ready, with the labels of both', async () => {
+  const { command } = await newToken({ labels: { rack: 'r1' }, address: first.address });
+  const output = await first.must(command);
+  expect(output).toContain('This machine is host first of environment joined');
+  await until('the host is active', async () => (await host('first'))?.status.state === 'active');
+  await nodeReady('first');
+  const { labels, status } = await host('first');
+  expect(labels).toMatchObject({ rack: 'r1', 'io.rancher.host.os': 'linux' });
+  expect(status).toMatchObject({
+    address: first.address,
+    facts: { hostname: 'first', cores: expect.any(Number) },
+  });
+  expect((await node('first')).metadata.labels).toMatchObject(labels);
+});
+
+test('run again it updates the agent, and the machine is the same host', async () => {
+  const before = await host('first');
+  const { command, id } = await newToken({ labels: { tier: 'a' } });
+  await first.must(command);
+  await until('the agent is connected anew', async () => {
+    const { connected, connectedAt } = (await host('first')).status;
+    return connected && connectedAt > before.status.connectedAt;
+  });
+  const after = await host('first');
+  expect(after.id).toBe(before.id);
+  expect(after.labels).toMatchObject({ rack: 'r1', tier: 'a' });
+  expect(await hosts()).toHaveLength(1);
+  const { body } = await rancher.api('GET', `/v1/registrationTokens/${id}`);
+  expect(body.status.uses).toBe(0);
+});
+
+test('an agent that is killed comes back, and what runs goes on', async () => {
+  const agentPid = async () => (await host('first')).status.facts.agentPid as number;
+  const kubelet = async () =>
+    (await rancher.instances('joined')).find((i) => i.component === 'kubelet' && i.host === 'first')?.pid;
+  const [agent, runs] = [await agentPid(), await kubelet()];
+  await first.must(`kill -9 ${agent}`);
+  await until(
+    'another agent is connected',
+    async () => (await agentPid()) !== agent && (await host('first')).status.connected,
+  );
+  expect(await kubelet()).toBe(runs);
+});
+
+test('a token that is expired, spent, revoked or of another server says which, and leaves nothing behind', async () => {
+  const untouched = await second.traces();
+  const expired = await newToken({ expiresInSeconds: 1 });
+  await until('the token is expired', async () => {
+    const { body } = await rancher.api('GET', `/v1/registrationTokens/${expired.id}`);
+    return body.status.state === 'expired';
+  });
+  const revoked = await newToken();
+  expect((await rancher.rancher(['token', 'revoke', revoked.id])).code).toBe(0);
+  const spent = await newToken();
+  const facts = { hostname: 'x', address: '10.0.0.1', arch: 'amd64', kernel: '6', cgroupVersion: 1 };
+  const joined = await rancher.api('POST', '/v1/agent/join', {
+    token: spent.token,
+    name: 'spender',
+    labels: {},
+    facts,
+  });
+  expect(joined.status).toBe(201);
+  await rancher.must(['host', 'remove', '-e', 'joined', 'spender', '--wait']);
+
+  for (const [command, reason] of [
+    [expired.command, /expired at/],
+    [revoked.command, /was revoked/],
+    [spent.command, /was used up: 1 of 1/],
+    [expired.command.replace(expired.token, `rt_${'a'.repeat(32)}`), /is unknown/],
+    [expired.command.replaceAll(network.address, '10.219.255.1'), /curl: \((7|28)\)/],
+    // Another authority's certificate in place of the server's.
+    [
+      expired.command.replace(
+        /BEGIN CERTIFICATE-----\\n.*?\\n-----END/,
+        `BEGIN CERTIFICATE-----\\n${otherAuthority}\\n-----END`,
+      ),
+      /certificate/,
+    ],
+  ] as const) {
+    const { code, stderr } = await second.sh(command);
+    expect(code, stderr).toBe(1);
+    expect(stderr).toMatch(reason);
+  }
+  expect(await second.traces()).toEqual(untouched);
+});
+
+test('a second machine joins, and is given back without a trace', async () => {
+  const untouched = await second.traces();
+  await second.must((await newToken()).command);
+  await nodeReady('second');
+  const output = await second.must(
+    '/var/lib/rancher-agent/program/node /var/lib/rancher-agent/program/agent.mjs uninstall',
+  );
+  expect(output).toContain('Nothing of the host is left');
+  await until('the host is gone', async () => (await host('second')) === undefined);
+  expect(await second.traces()).toEqual(untouched);
+});
