@@ -22,7 +22,7 @@ export async function identify(
 ): Promise<Identified> {
   const host = await prisma.host.findUnique({ where: { credentialHash } });
   if (host === null) throw await unknown(prisma, credentialHash);
-  const freshMs = agentTimings.reconnectingAfterSeconds * 1000;
+  const freshMs = agentTimings.silentAfterSeconds * 1000;
   const heard = host.lastSeenAt !== null && Date.now() - host.lastSeenAt.getTime() < freshMs;
   const another =
     typeof fingerprint === 'string' && host.fingerprint !== null && host.fingerprint !== fingerprint;
