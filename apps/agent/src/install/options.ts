@@ -11,9 +11,6 @@ export interface InstallOptions {
   address?: string;
   folder?: string;
   labels: Record<string, string>;
-  preflight: boolean;
-  json: boolean;
-  ignore: string[];
 }
 
 /** @throws Error naming the option, what was wrong and what would be right */
@@ -30,9 +27,6 @@ export function parseInstallOptions(args: string[]): InstallOptions {
       address: { type: 'string' },
       folder: { type: 'string' },
       label: { type: 'string', multiple: true },
-      preflight: { type: 'boolean' },
-      json: { type: 'boolean' },
-      ignore: { type: 'string', multiple: true },
     },
   });
   const { server, program, 'ca-sha256': caSha256 } = values;
@@ -49,9 +43,6 @@ export function parseInstallOptions(args: string[]): InstallOptions {
     ...(address === undefined ? {} : { address: checkedAddress(address) }),
     ...(folder === undefined ? {} : { folder: checkedFolder(folder) }),
     labels: labelsOf(values.label ?? []),
-    preflight: values.preflight ?? false,
-    json: values.json ?? false,
-    ignore: values.ignore ?? [],
   };
 }
 

@@ -38,7 +38,7 @@ export async function uninstall(args: string[]): Promise<void> {
   say('Nothing of the host is left on this machine.');
 }
 
-const ignored = ['token', 'name', 'address', 'label', 'folder', 'ignore'];
+const ignored = ['token', 'name', 'address', 'label', 'folder'];
 
 async function giveUp(config: AgentConfig, force: boolean): Promise<void> {
   const { credential } = new StateDir(config.stateDir);

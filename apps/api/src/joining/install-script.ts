@@ -39,8 +39,6 @@ Makes this Linux machine a host of a Rancher server; run again, it updates the a
   --address ADDRESS  where other hosts reach this one; by default the source address of the default route
   --name NAME        name of the host; by default the machine's own
   --folder FOLDER    where the agent keeps its files; by default /var/lib/rancher-agent
-  --preflight        only say what this machine lacks (with --json for programs)
-  --ignore CHECK     go on although that check of the preflight failed; can be repeated
   --uninstall        give the host up and remove every trace of it from this machine
   --force            with --uninstall: although the server is away, or would lose the environment's data with this host
 EOF
@@ -49,7 +47,7 @@ EOF
 say() { printf '%s\n' "· $*"; }
 die() { printf 'rancher: %s\n' "$*" >&2; exit 1; }
 
-token='' folder='' uninstall='' help='' preflight=''
+token='' folder='' uninstall='' help=''
 read_arguments() {
   previous=''
   for argument; do
@@ -61,7 +59,6 @@ read_arguments() {
       --token=*) token=$(printf %s "$argument" | cut -d = -f 2-) ;;
       --folder=*) folder=$(printf %s "$argument" | cut -d = -f 2-) ;;
       --uninstall) uninstall=1 ;;
-      --preflight) preflight=1 ;;
       --help | -h) help=1 ;;
     esac
     previous=$argument
@@ -130,9 +127,7 @@ clean() {
   rm -rf "$work"
   [ -z "$new" ] || rm -rf "$new"
   # Where nothing was before, nothing stays of a failure.
-  if [ "$code" != 0 ] || [ -n "$preflight" ]; then
-    [ -z "$fresh" ] || rm -rf "$folder"
-  fi
+  if [ "$code" != 0 ] && [ -n "$fresh" ]; then rm -rf "$folder"; fi
 }
 
 remove() {
