@@ -5,15 +5,20 @@ import { cgroupExists, removeCgroup } from '@rancher/runtimes';
 import type { AgentConfig } from '../config.ts';
 import { describe } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { addressLabel } from '../prepare/addresses.ts';
 import { run, tryRun } from '../run.ts';
 import { endProcesses } from './end-processes.ts';
 import { removeKubernetesChains } from './iptables-leftovers.ts';
 
-/** What CNI plugins and kube-proxy leave in the machine's network. */
+/** What the network daemon, CNI plugins and kube-proxy leave in the machine's network. */
 const networkLeftovers = [
-  ['ip', 'link', 'delete', 'cni0'],
+  ['ip', 'link', 'delete', 'rancher-vxlan'],
+  ['ip', 'route', 'flush', 'proto', '114'],
+  ['nft', 'delete', 'table', 'ip', 'rancher-cni'],
+  ['nft', 'delete', 'table', 'inet', 'rancher-policy'],
   // Of the host's own DNS server, and of its metadata.
-  ...['192.0.0.53', '169.254.169.250'].map((a) => ['ip', 'address', 'delete', `${a}/32`, 'dev', 'lo']),
+  ['ip', 'address', 'flush', 'dev', 'lo', 'label', addressLabel],
+  ['ip', 'address', 'delete', '169.254.169.250/32', 'dev', 'lo'],
   ...['ip', 'ip6'].flatMap((family) => [
     ['nft', 'delete', 'table', family, 'kube-proxy'],
     ['nft', 'delete', 'table', family, 'cni_hostport'],
@@ -51,6 +56,7 @@ export async function wipeMachine(config: AgentConfig, log: Log): Promise<void> 
     hostPaths.services,
     hostPaths.artifacts,
     hostPaths.cniConf,
+    '/run/rancher-cni',
     hostPaths.node,
   ];
   try {
