@@ -56,7 +56,7 @@ export async function wipeMachine(config: AgentConfig, log: Log): Promise<void> 
     hostPaths.services,
     hostPaths.artifacts,
     hostPaths.cniConf,
-    '/run/rancher-cni',
+    hostPaths.cniRun,
     hostPaths.node,
   ];
   try {
