@@ -1,4 +1,4 @@
-import { probeDefaults } from '@rancher/domain';
+import { type ProbeSpec, probeDefaults } from '@rancher/domain';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Check } from './probe.ts';
 import { Prober } from './prober.ts';
@@ -29,7 +29,7 @@ beforeEach(() => {
 });
 afterEach(() => prober.stop());
 
-function begin(health: 'initializing' | 'healthy', changed: Partial<typeof probeDefaults> = {}): void {
+function begin(health: 'initializing' | 'healthy', changed: Partial<ProbeSpec> = {}): void {
   prober = new Prober({
     spec: { ...probeDefaults, periodMs: 5, timeoutMs: 20, ...changed },
     check,
@@ -68,6 +68,16 @@ describe('health', () => {
     check.result = 'good';
     await saw(2);
     expect(changes[1]).toEqual(['healthy', undefined]);
+  });
+
+  it('does not count a silence while the agent itself gets no processor time', async () => {
+    check.result = 'silent';
+    begin('healthy', { failureThreshold: 1 });
+    const until = performance.now() + 700;
+    while (performance.now() < until); // nobody else runs meanwhile
+    await expect.poll(() => check.looks, { interval: 1 }).toBe(2);
+    expect(changes).toEqual([]);
+    await saw(1);
   });
 
   it('needs one silence only when the process is stopped', async () => {
