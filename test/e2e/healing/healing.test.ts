@@ -16,6 +16,7 @@ import { type PodRow, pods, podsReady, webManifest } from '../support/workload.t
 
 const components = [
   'etcd',
+  'api-balancer',
   'kube-apiserver',
   'kube-controller-manager',
   'kube-scheduler',

@@ -60,7 +60,7 @@ export function createKubeProxy(options: {
 }): KubeProxy {
   const { agents, upstreams, hostsOf } = options;
 
-  async function prepare(request: IncomingMessage, principal: KeyPrincipal) {
+  async function prepare(request: IncomingMessage, principal: KeyPrincipal, agent = upstreams.agent) {
     const { environmentId, rest } = target(request.url ?? '', principal);
     const hostIds = await hostsOf.find(environmentId, 'kube-apiserver');
     // Healthy ones first; of these, those whose agent this replica holds.
@@ -72,7 +72,7 @@ export function createKubeProxy(options: {
       method: request.method,
       path: rest,
       headers: upstreamHeaders(request.headers, principal),
-      agent: upstreams.agent(environmentId, hostId, 'kube-apiserver'),
+      agent: agent(environmentId, hostId, 'kube-apiserver'),
       // Of the request line only; the connection is the agent's.
       host: 'kubernetes',
       setHost: false,
@@ -87,7 +87,9 @@ export function createKubeProxy(options: {
     },
 
     async upgrade(request, socket, head, principal) {
-      const { first: prepared } = await prepare(request, principal);
+      // On a connection of its own: the API server gives up one whose upgrade it refuses, without saying so in the answer,
+      // and what was asked on it next would never be answered.
+      const { first: prepared } = await prepare(request, principal, upstreams.agentForOnce);
       const headers = { ...prepared.headers, connection: 'Upgrade', upgrade: request.headers.upgrade ?? '' };
       await new Promise<void>((resolve, reject) => {
         const upstream = httpRequest({ ...prepared, headers });

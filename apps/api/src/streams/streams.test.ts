@@ -272,6 +272,20 @@ describe('/k8s/environments/:id', () => {
     expect(hash.digest('hex')).toBe(createHash('sha256').update(large).digest('hex'));
   });
 
+  it('breaks the caller when the agent goes in the middle of an upgrade', async () => {
+    const req = request({
+      host: '127.0.0.1',
+      port: api.port,
+      path: `/k8s/environments/${environmentId}/exec`,
+      headers: { authorization: `Bearer ${api.keys.admin}`, connection: 'Upgrade', upgrade: 'SPDY/3.1' },
+    });
+    req.end();
+    const [, socket] = (await once(req, 'upgrade')) as [IncomingMessage, Socket];
+    socket.on('error', () => {}).resume();
+    agent.breakStreams();
+    await until('the end', () => socket.destroyed || socket.readableEnded);
+  });
+
   it('passes on the refusal of an upgrade', async () => {
     const answer = await ask('/refuse', { headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1' } });
     expect(answer.statusCode).toBe(403);

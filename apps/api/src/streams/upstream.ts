@@ -33,6 +33,8 @@ interface ClientCertificate {
 export interface Upstreams {
   /** A keep-alive agent whose connections are TLS, through the tunnel to one host's component. */
   agent(environmentId: string, hostId: string, target: StreamTarget): HttpAgent;
+  /** One for a single request, whose connection nobody uses again. */
+  agentForOnce(environmentId: string, hostId: string, target: StreamTarget): HttpAgent;
   close(): void;
 }
 
@@ -85,6 +87,8 @@ export function createUpstreams(options: {
       agents.set(id, made);
       return made;
     },
+    agentForOnce: (environmentId, hostId, target) =>
+      new TunnelAgent(() => dial(environmentId, hostId, target), { keepAlive: false }),
     close() {
       for (const agent of agents.values()) agent.destroy();
       agents.clear();
@@ -95,8 +99,8 @@ export function createUpstreams(options: {
 class TunnelAgent extends HttpAgent {
   readonly #dial: () => Promise<Duplex>;
 
-  constructor(dial: () => Promise<Duplex>) {
-    super({ keepAlive: true, maxFreeSockets: maxIdleSockets, timeout: idleMs });
+  constructor(dial: () => Promise<Duplex>, { keepAlive } = { keepAlive: true }) {
+    super({ keepAlive, maxFreeSockets: maxIdleSockets, ...(keepAlive ? { timeout: idleMs } : {}) });
     this.#dial = dial;
   }
 
@@ -135,7 +139,8 @@ function handshake(
       tunnel.off('error', fail);
       tunnel.off('end', closed);
       tunnel.off('close', closed);
-      tunnel.on('error', () => {});
+      // TLS does not notice by itself that the stream below it broke; one that ends in order is read to its end.
+      tunnel.on('error', (error) => socket.destroy(error));
       socket.off('error', fail);
       socket.on('error', () => {}); // its user hears of it by the close
       resolve(socket);

@@ -20,6 +20,8 @@ export interface TestAgent {
   /** Dials streams to another port from now on, as a load balancer might lead them. */
   dialTo(port: number): void;
   ask(request: object): Promise<ServerMessage & { type: 'reply' }>;
+  /** Its streams break, as when what they lead to is reset. */
+  breakStreams(): void;
   close(): void;
 }
 
@@ -64,6 +66,7 @@ export async function dial(
   const options = { ca: api.context.tls.caPem, headers: { authorization: `Bearer ${joined.credential}` } };
   const socket = new WebSocket(base + agentPaths.connect, options);
   let streamBase = base;
+  const dialledStreams = new Set<WebSocket>();
   const received: ServerMessage[] = [];
   let nextId = 1;
   socket.on('error', () => {});
@@ -86,6 +89,7 @@ export async function dial(
     const target = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     await once(target, 'connect');
     const dialled = new WebSocket(streamBase + agentPaths.stream(streamId), options);
+    dialledStreams.add(dialled);
     const stream = new WebSocketDuplex(dialled);
     await once(dialled, 'open');
     splice(target, stream);
@@ -121,6 +125,9 @@ export async function dial(
             | (ServerMessage & { type: 'reply' })
             | undefined,
       );
+    },
+    breakStreams() {
+      for (const stream of dialledStreams) stream.terminate();
     },
     close: () => socket.close(),
   };
