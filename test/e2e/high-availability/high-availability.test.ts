@@ -78,7 +78,9 @@ test('kill -9 of the API server that a client talks to loses what was in flight,
   const heard = await client.end();
   process.stdout.write(`kill -9 kube-apiserver: ${JSON.stringify(heard)}\n`);
   expect(heard.asked).toBeGreaterThan(50);
-  expect(heard.failures.length).toBeLessThanOrEqual(client.askers);
+  // Each asker loses what was in flight; and once more at most, where its next connection met the dying process before
+  // the balancer's checks took it out.
+  expect(heard.failures.length).toBeLessThanOrEqual(2 * client.askers);
   await settled(3);
   await nothingLost();
 });
