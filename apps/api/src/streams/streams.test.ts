@@ -125,6 +125,10 @@ async function startKube(): Promise<Server> {
       socket.end(large);
       return;
     }
+    if (req.url === '/refuse-and-stay') {
+      socket.write('HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\nno');
+      return;
+    }
     if (req.url === '/refuse') {
       socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
       return;
@@ -157,6 +161,18 @@ async function ask(
   return answer;
 }
 const json = async (answer: IncomingMessage) => JSON.parse(await text(answer));
+
+/** Upgraded, over the real port: the answer, the connection, and what came with the answer. */
+async function upgrade(path: string) {
+  const req = request({
+    host: '127.0.0.1',
+    port: api.port,
+    path: `/k8s/environments/${environmentId}${path}`,
+    headers: { authorization: `Bearer ${api.keys.admin}`, connection: 'Upgrade', upgrade: 'SPDY/3.1' },
+  });
+  req.end();
+  return (await once(req, 'upgrade')) as [IncomingMessage, Socket, Buffer];
+}
 
 describe('/k8s/environments/:id', () => {
   it('sends a request on as the server, in the name of the caller', async () => {
@@ -233,14 +249,7 @@ describe('/k8s/environments/:id', () => {
   });
 
   it('joins both sides of an upgrade', async () => {
-    const req = request({
-      host: '127.0.0.1',
-      port: api.port,
-      path: `/k8s/environments/${environmentId}/exec`,
-      headers: { authorization: `Bearer ${api.keys.admin}`, connection: 'Upgrade', upgrade: 'SPDY/3.1' },
-    });
-    req.end();
-    const [answer, socket, head] = (await once(req, 'upgrade')) as [IncomingMessage, Socket, Buffer];
+    const [answer, socket, head] = await upgrade('/exec');
     expect(answer.headers.upgrade).toBe('SPDY/3.1');
     let heard = head.toString();
     socket.on('data', (chunk) => {
@@ -252,14 +261,7 @@ describe('/k8s/environments/:id', () => {
   });
 
   it('delivers all of what was sent before the end, to whoever is slow and still talks', async () => {
-    const req = request({
-      host: '127.0.0.1',
-      port: api.port,
-      path: `/k8s/environments/${environmentId}/download`,
-      headers: { authorization: `Bearer ${api.keys.admin}`, connection: 'Upgrade', upgrade: 'x' },
-    });
-    req.end();
-    const [, socket, head] = (await once(req, 'upgrade')) as [IncomingMessage, Socket, Buffer];
+    const [, socket, head] = await upgrade('/download');
     const hash = createHash('sha256').update(head);
     let length = head.length;
     for await (const chunk of socket) {
@@ -273,14 +275,7 @@ describe('/k8s/environments/:id', () => {
   });
 
   it('breaks the caller when the agent goes in the middle of an upgrade', async () => {
-    const req = request({
-      host: '127.0.0.1',
-      port: api.port,
-      path: `/k8s/environments/${environmentId}/exec`,
-      headers: { authorization: `Bearer ${api.keys.admin}`, connection: 'Upgrade', upgrade: 'SPDY/3.1' },
-    });
-    req.end();
-    const [, socket] = (await once(req, 'upgrade')) as [IncomingMessage, Socket];
+    const [, socket] = await upgrade('/exec');
     socket.on('error', () => {}).resume();
     agent.breakStreams();
     await until('the end', () => socket.destroyed || socket.readableEnded);
@@ -290,6 +285,14 @@ describe('/k8s/environments/:id', () => {
     const answer = await ask('/refuse', { headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1' } });
     expect(answer.statusCode).toBe(403);
     expect(await text(answer)).toBe('no');
+  });
+
+  it('uses no connection again whose upgrade was refused: the API server reads it no more, and keeps it a while', async () => {
+    const refused = await ask('/refuse-and-stay', {
+      headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1' },
+    });
+    expect(await text(refused)).toBe('no');
+    expect((await ask('/next', { method: 'POST', body: '{}' })).statusCode).toBe(200);
   });
 
   it('401 without a key, 404 for another environment, both as a Status that kubectl shows', async () => {

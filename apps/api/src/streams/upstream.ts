@@ -1,4 +1,4 @@
-import { Agent as HttpAgent } from 'node:http';
+import { type AgentOptions, Agent as HttpAgent } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
 import type { StreamTarget } from '@rancher/contracts';
@@ -83,12 +83,13 @@ export function createUpstreams(options: {
       const id = `${hostId}/${target}`;
       const known = agents.get(id);
       if (known !== undefined) return known;
-      const made = new TunnelAgent(() => dial(environmentId, hostId, target));
+      const kept = { keepAlive: true, maxFreeSockets: maxIdleSockets, timeout: idleMs };
+      const made = new TunnelAgent(() => dial(environmentId, hostId, target), kept);
       agents.set(id, made);
       return made;
     },
     agentForOnce: (environmentId, hostId, target) =>
-      new TunnelAgent(() => dial(environmentId, hostId, target), { keepAlive: false }),
+      new TunnelAgent(() => dial(environmentId, hostId, target)),
     close() {
       for (const agent of agents.values()) agent.destroy();
       agents.clear();
@@ -99,8 +100,8 @@ export function createUpstreams(options: {
 class TunnelAgent extends HttpAgent {
   readonly #dial: () => Promise<Duplex>;
 
-  constructor(dial: () => Promise<Duplex>, { keepAlive } = { keepAlive: true }) {
-    super({ keepAlive, maxFreeSockets: maxIdleSockets, ...(keepAlive ? { timeout: idleMs } : {}) });
+  constructor(dial: () => Promise<Duplex>, options?: AgentOptions) {
+    super(options);
     this.#dial = dial;
   }
 
