@@ -8,6 +8,14 @@
 export const etcdMemberStates = ['adding', 'learner', 'promoting', 'voter', 'removing'] as const;
 export type EtcdMemberState = (typeof etcdMemberStates)[number];
 
+/** Those of calls. */
+export const etcdCallStates = ['adding', 'promoting', 'removing'] as const satisfies EtcdMemberState[];
+
+/** Whether a call to etcd was intended for the member and is not known to be done. */
+export function isEtcdCallPending({ state }: { state: EtcdMemberState }): boolean {
+  return (etcdCallStates as readonly EtcdMemberState[]).includes(state);
+}
+
 /** A step of etcd's membership, recorded before it is done. `found`: one of the first members, which need no call. */
 export interface EtcdMemberStep {
   kind: 'found' | 'add' | 'promote' | 'remove';

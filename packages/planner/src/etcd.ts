@@ -1,4 +1,4 @@
-import type { PlannedInstance } from '@rancher/domain';
+import { isEtcdCallPending, type PlannedInstance } from '@rancher/domain';
 import { type Change, creation, leavingReason, removal, replacement, type Verdict } from './changes.ts';
 import { type Diagnosis, diagnose } from './diagnosis.ts';
 import { foundingSteps, mayStart, nextMemberStep, quorumView, refused, stepOf } from './members.ts';
@@ -66,7 +66,7 @@ function withQuorum(world: World, service: PlannerService, judged: readonly Judg
     if (refusal === null) return { changes: [first], waits: [] };
     return { changes: [], waits: [blocked(world, first.hostId, first.reason, refusal)] };
   }
-  const calls = world.members.filter((m) => m.state.endsWith('ing'));
+  const calls = world.members.filter(isEtcdCallPending);
   if (calls.length > 0) return { changes: [], waits: calls.map((m) => callWait(world, m)) };
   const next = nextMemberStep(world, service);
   if (next === null) return { changes: [], waits: [] };

@@ -1,4 +1,4 @@
-import type { EtcdMemberStep } from '@rancher/domain';
+import { type EtcdMemberStep, isEtcdCallPending } from '@rancher/domain';
 import { type Change, leavingReason } from './changes.ts';
 import { isStale } from './diagnosis.ts';
 import { memberId } from './placement/index.ts';
@@ -96,7 +96,7 @@ export function refused(world: World, step: Step): string | null {
   const own = view.find((m) => m.id === step.id);
   const joins = step.kind === 'add' || step.kind === 'promote';
   const mends = !joins && own?.healthy !== true;
-  if (!mends && world.members.some((m) => m.state.endsWith('ing'))) return 'its members are being changed';
+  if (!mends && world.members.some(isEtcdCallPending)) return 'its members are being changed';
   if (!mends && !view.every((m) => m.healthy || m.id === step.id)) return 'another member is not healthy';
   const simulated = allows(view, step);
   return simulated.allowed ? null : simulated.why;

@@ -1,3 +1,4 @@
+import { isEtcdCallPending } from '@rancher/domain';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { backoffMs, remembered } from './backoff.ts';
@@ -109,7 +110,7 @@ describe('whatever happens', () => {
       const follows = (a: { kind: string; hostId: string }) =>
         a.kind === 'create' || !lab.members.some((m) => m.hostId === a.hostId);
       const steps = changes.filter((a) => !follows(a));
-      const pending = lab.members.filter((m) => m.state.endsWith('ing')).length;
+      const pending = lab.members.filter(isEtcdCallPending).length;
       const voters = lab.members.filter((m) => m.voting);
       const healthy = voters.filter((m) => lab.answers(m.hostId)).length;
       if (healthy >= quorumOf(voters.length)) {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { recordEvents } from '@rancher/db';
-import type { EventInput, EventReason } from '@rancher/domain';
+import { type EventInput, type EventReason, isEtcdCallPending } from '@rancher/domain';
 import type { EtcdMemberChange } from './cluster.ts';
 import type { Context } from './context.ts';
 import { peerOf } from './etcd-members.ts';
@@ -24,7 +24,7 @@ export async function changeEtcdMembers(
   for (;;) {
     const world = await loadWorld(context.prisma, environmentId);
     if (world === null || world.environment.desiredState === 'removed') return;
-    const member = world.members.find((m) => m.state.endsWith('ing'));
+    const member = world.members.find(isEtcdCallPending);
     if (member === undefined) return;
     const done = await carryOut(context, world, member);
     if (done) await context.queue.enqueue('reconcile-environment', { environmentId });

@@ -1,6 +1,6 @@
 import { withDefaults } from '@rancher/components';
 import { recordEvents } from '@rancher/db';
-import { findCondition } from '@rancher/domain';
+import { findCondition, isEtcdCallPending } from '@rancher/domain';
 import {
   makePlan,
   type PlannerInput,
@@ -130,7 +130,7 @@ async function wake({ queue }: Context, world: World, status: Status, now: Date)
   if (dueMs !== null && dueMs <= alarmWithinMs) {
     await queue.enqueue('reconcile-environment', { environmentId }, { delayMs: Math.max(1, dueMs) });
   }
-  if (world.members.some((m) => m.state.endsWith('ing'))) {
+  if (world.members.some(isEtcdCallPending)) {
     await queue.enqueue('change-etcd-members', { environmentId });
   }
   const open = (['ApiServerReady', 'ObjectsApplied', 'NodesReady'] as const).some(

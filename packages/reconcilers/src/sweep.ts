@@ -1,4 +1,5 @@
 import { jobs } from '@rancher/contracts';
+import { etcdCallStates } from '@rancher/domain';
 import type { Context } from './context.ts';
 import { hostOperationsUnderWay } from './host-actions/advance.ts';
 import { recordSilence } from './hosts.ts';
@@ -40,7 +41,7 @@ function isCheckRound(now: Date): boolean {
 
 function unfinishedMemberChanges({ prisma }: Context): Promise<{ environmentId: string }[]> {
   return prisma.etcdMember.findMany({
-    where: { state: { in: ['adding', 'promoting', 'removing'] } },
+    where: { state: { in: [...etcdCallStates] } },
     select: { environmentId: true },
     distinct: ['environmentId'],
   });
