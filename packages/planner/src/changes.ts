@@ -41,8 +41,12 @@ export function placeChanges(world: World, service: PlannerService): Verdict {
     if (change !== null) verdict.changes.push(change);
     if (diagnosis.kind === 'hindered') verdict.waits.push(waitFor.dependency(world, old, diagnosis));
   }
-  for (const old of world.planned.values()) {
-    if (old.service !== service.name || target.includes(old.hostId)) continue;
+  const own = [...world.planned.values()].filter((i) => i.service === service.name);
+  const runsOn =
+    own.some((i) => target.includes(i.hostId)) || verdict.changes.some((c) => c.kind === 'create');
+  // While all that takes its place is held back, the last one is not given up.
+  const leaving = target.length > 0 && !runsOn ? [] : own.filter((i) => !target.includes(i.hostId));
+  for (const old of leaving) {
     verdict.changes.push(removal(service, old, leavingReason(world, service, old.hostId)));
   }
   return verdict;

@@ -128,9 +128,14 @@ export class Lab {
   /** Plans once, and takes the plan as the target. */
   plan(): PlannerResult {
     const result = makePlan(this.input());
-    for (const step of result.memberSteps) this.intend(step);
-    this.parent = result.plan ?? this.parent;
+    this.take(result);
     return result;
+  }
+
+  /** Takes a plan as the target, and records the steps of etcd's members that come with it. */
+  take({ memberSteps, plan }: PlannerResult): void {
+    for (const step of memberSteps) this.intend(step);
+    this.parent = plan ?? this.parent;
   }
 
   /** Records a step of etcd's membership. */

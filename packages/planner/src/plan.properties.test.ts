@@ -69,8 +69,7 @@ function play(
   const step = () => {
     const result = makePlan(lab.input());
     look(lab, result);
-    for (const s of result.memberSteps) lab.intend(s);
-    lab.parent = result.plan ?? lab.parent;
+    lab.take(result);
   };
   step();
   lab.bootstrapped = true;

@@ -22,6 +22,11 @@ export function oddly(stays: number, hosts: PlannerHost[]): PlannerHost[] {
   return hosts.length > stays && hosts.length % 2 === 0 ? hosts.slice(0, -1) : hosts;
 }
 
+/** Of members that would stay against a rule, for want of another host: one less, where that makes their number odd. */
+export function oddlyHeld(goes: number, held: PlannerHost[]): PlannerHost[] {
+  return goes > 0 && (goes + held.length) % 2 === 0 ? held.slice(0, -1) : held;
+}
+
 const odd = (count: number) => (count % 2 === 0 ? Math.max(0, count - 1) : count);
 
 /** Members as recorded; in an environment that never had one, the first ones, all of which vote at once. */

@@ -3,7 +3,7 @@ import type { PlannerHost, PlannerMember, PlannerService } from '../types.ts';
 import { listWords } from '../words.ts';
 import { judge } from './affinity.ts';
 import { best, type Candidates, candidatesOf, shouldMoveAway } from './candidates.ts';
-import { firstMembers, membersOf, oddly } from './etcd-members.ts';
+import { firstMembers, membersOf, oddly, oddlyHeld } from './etcd-members.ts';
 import { explain, refusalsOf } from './explain.ts';
 import {
   currentHosts,
@@ -54,7 +54,8 @@ function placeOne(scene: Scene, service: PlannerService): Placement {
   const awaited = allowed.filter((h) => !isUsable(h) && !current.includes(h));
   const short = service.scale === null ? 0 : service.scale - goes.length;
   // Against a rule is better than nowhere: the last of them go only once there is something in their place.
-  const held = short > 0 ? broken.filter((h) => !goes.includes(h)).slice(0, short) : [];
+  const last = short > 0 ? broken.filter((h) => !goes.includes(h)).slice(0, short) : [];
+  const held = service.placement === 'etcd' ? oddlyHeld(goes.length, last) : last;
   // etcd's members come and go by steps of their own.
   const leaving =
     service.placement === 'etcd' ? [] : broken.filter((h) => !goes.includes(h) && !held.includes(h));
@@ -88,7 +89,9 @@ function scaled(scene: Scene, service: PlannerService, candidates: Candidates): 
   const kept = stays.filter((h) => !given.includes(h)).slice(0, scale);
   // A lost place is better than none: it is given up only for another.
   const hosts = [...kept, ...best(candidates, scale - kept.length), ...given].slice(0, scale);
-  return fixed ? oddly(kept.length, hosts) : hosts;
+  // Where members stay against a rule, it is their number that makes the whole odd.
+  const holds = candidates.broken.length > 0 && hosts.length < scale;
+  return fixed && !holds ? oddly(kept.length, hosts) : hosts;
 }
 
 /** Lost hosts are the first to be given up when a service shrinks. */

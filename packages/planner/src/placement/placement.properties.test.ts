@@ -64,7 +64,7 @@ function play(s: Scene, look: (lab: Lab, result: PlannerResult) => void): Lab {
   const step = () => {
     const result = makePlan(lab.input());
     look(lab, result);
-    lab.parent = result.plan ?? lab.parent;
+    lab.take(result);
   };
   step();
   lab.bootstrapped ||= lab.parent !== null;
@@ -106,8 +106,11 @@ function broken(lab: Lab, service: string, hostId: string): string[] {
 
 describe('whatever the rules and labels are', () => {
   it('nothing is put where a hard rule forbids it', () => {
-    check((lab, { plan }) => {
-      for (const a of plan?.actions.filter((a) => a.kind === 'create') ?? [])
+    check((lab, { plan, memberSteps }) => {
+      const created = (plan?.actions ?? []).filter((a) => a.kind === 'create' && a.service !== 'etcd');
+      // etcd is put where a member is taken in; the process follows, whatever has become of the rules since.
+      const joined = memberSteps.filter((m) => m.kind === 'found' || m.kind === 'add');
+      for (const a of [...created, ...joined.map(({ hostId }) => ({ service: 'etcd', hostId }))])
         expect(broken(lab, a.service, a.hostId)).toEqual([]);
     });
   });
@@ -178,12 +181,14 @@ describe('whatever the rules and labels are', () => {
         const before = lab.parent?.instances.length ?? 0;
         let moves = 0;
         for (let i = 0; i < 200; i += 1) {
-          const { plan } = lab.settle().plan();
-          if (plan === null) break;
-          moves += plan.actions.filter((a) => a.kind !== 'replace').length;
+          lab.settle();
+          const members = JSON.stringify(lab.members);
+          const { plan } = lab.plan();
+          if (plan === null && JSON.stringify(lab.members) === members) break;
+          moves += (plan?.actions ?? []).filter((a) => a.kind !== 'replace').length;
           lab.now += 1000;
         }
-        expect(makePlan(lab.input()).plan).toBeNull();
+        expect(makePlan(lab.input())).toMatchObject({ plan: null, memberSteps: [] });
         expect(moves).toBeLessThanOrEqual(2 * (before + lab.services.length * lab.hosts.length));
         for (const [name, { hosts }] of placeServices(lab.input())) {
           const own = lab.services.find((x) => x.name === name)!;
