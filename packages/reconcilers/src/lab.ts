@@ -17,6 +17,7 @@ import type { Context } from './context.ts';
 import { reconcileEnvironment } from './environment.ts';
 import { recordHello } from './hosts.ts';
 import { recordInventory } from './inventory.ts';
+import { labelManager } from './node-labels.ts';
 import { operationSteps } from './operations.ts';
 import { SpecCache } from './specs.ts';
 import { ensureSystemStack } from './system-stack.ts';
@@ -52,6 +53,8 @@ export class Lab {
   readonly kube = {
     ready: true,
     nodes: new Map<string, boolean>(),
+    /** Labels of Nodes that were applied by a manager of their own. */
+    nodeLabels: new Map<string, Record<string, string>>(),
     applied: [] as string[],
     alarms: [] as object[],
     /** Changes of etcd's members that were asked for. */
@@ -208,8 +211,11 @@ export class Lab {
     if (url.endsWith('/readyz')) return [200, 'ok'];
     if (method === 'PATCH') this.kube.applied.push(url.replace(/^\/k8s\/environments\/[^/]+/, ''));
     if (method === 'DELETE') this.kube.nodes.delete(url.split('/').at(-1)!);
+    const node = /\/api\/v1\/nodes\/([^/?]+)\?fieldManager=/.exec(url)?.[1];
+    if (method === 'PATCH' && node !== undefined)
+      this.kube.nodeLabels.set(node, JSON.parse(body).metadata.labels);
     const items = [...this.kube.nodes].map(([name, ready]) => ({
-      metadata: { name },
+      metadata: { name, ...labelled(this.kube.nodeLabels.get(name) ?? {}) },
       status: {
         conditions: [
           {
@@ -222,6 +228,13 @@ export class Lab {
     }));
     return [200, { items }];
   }
+}
+
+/** Metadata of a Node whose labels are all applied by us. */
+function labelled(labels: Record<string, string>) {
+  const owned = Object.fromEntries(Object.keys(labels).map((key) => [`f:${key}`, {}]));
+  const fieldsV1 = { 'f:metadata': { 'f:labels': owned } };
+  return { labels, managedFields: [{ manager: labelManager, fieldsV1 }] };
 }
 
 /** An agent that runs what it is told in no time. */

@@ -68,11 +68,12 @@ export async function keepLabelsInStep(
       const message = `Its labels cannot be set on its Node: ${lastError}`;
       condition = { type: 'LabelsInStep', status: 'False', reason: 'NotApplied', message, lastError };
     }
-    await changeHost(prisma, host.id, (row) => {
+    const changed = (row: { conditions: unknown }) => {
       const before = conditionsOf(row);
       const after = setCondition(before, condition, new Date());
       return JSON.stringify(before) === JSON.stringify(after) ? null : { conditions: json(after) };
-    });
+    };
+    if (changed(host) !== null) await changeHost(prisma, host.id, changed);
   }
 }
 

@@ -33,7 +33,7 @@ export const labels = component(
 /** Labels that users may give to hosts: those below `io.rancher.host.` are found by the server itself. */
 const userLabelKey = `^(?!io\\.rancher\\.host\\.)${labelKey.slice(1)}`;
 export const userLabels = component(
-  'HostLabels',
+  'UserLabels',
   Type.Unsafe<Record<string, string>>({
     type: 'object',
     description: 'Those below `io.rancher.host.` are found by the server itself, and refused here',
@@ -42,7 +42,7 @@ export const userLabels = component(
   }),
 );
 export const userLabelsPatch = component(
-  'HostLabelsPatch',
+  'UserLabelsPatch',
   Type.Unsafe<Record<string, string | null>>({
     type: 'object',
     description:

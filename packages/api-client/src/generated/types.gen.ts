@@ -38,14 +38,14 @@ export type Labels = {
 /**
  * Those below `io.rancher.host.` are found by the server itself, and refused here
  */
-export type HostLabels = {
+export type UserLabels = {
     [key: string]: string;
 };
 
 /**
  * JSON merge patch; those below `io.rancher.host.` are found by the server itself, and refused here
  */
-export type HostLabelsPatch = {
+export type UserLabelsPatch = {
     [key: string]: string | null;
 };
 
@@ -353,7 +353,7 @@ export type HostCreate = {
      * Unique in the environment
      */
     name?: string;
-    labels?: HostLabels;
+    labels?: UserLabels;
     /**
      * Network of the machine: each has a subnet of its own, and hosts reach each other through the machine. Default: default
      */
@@ -364,7 +364,7 @@ export type HostCreate = {
  * JSON merge patch (RFC 7396)
  */
 export type HostPatch = {
-    labels?: HostLabelsPatch;
+    labels?: UserLabelsPatch;
 };
 
 export type Environment = {
@@ -739,7 +739,7 @@ export type EnvironmentRegistrationTokenCreate = {
     description?: string;
     maxUses?: number;
     expiresInSeconds?: number;
-    labels?: HostLabels;
+    labels?: UserLabels;
     /**
      * Name of the host: an argument of the command
      */
@@ -758,7 +758,7 @@ export type RegistrationTokenCreate = {
     description?: string;
     maxUses?: number;
     expiresInSeconds?: number;
-    labels?: HostLabels;
+    labels?: UserLabels;
     /**
      * Name of the host: an argument of the command
      */
@@ -4307,7 +4307,7 @@ export type JoinHostData = {
          * Host name; made a DNS label. With a token for one host, that host has its name already
          */
         name: string;
-        labels: HostLabels;
+        labels: UserLabels;
         /**
          * What the agent found on it
          */
