@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { AgentMessage, ServerMessage, ServerRequest } from '@rancher/contracts';
 import { DomainError } from '@rancher/domain';
 import type { WebSocket } from 'ws';
@@ -5,6 +6,8 @@ import type { WebSocket } from 'ws';
 /** More than this unsent to one agent means that it does not read: it is dropped and dials again (bytes). */
 const maxBuffered = 16 * 1024 * 1024;
 const askTimeoutMs = 10_000;
+/** Heard of within this, an agent is there; asked, it says so within this (ms). */
+const answersWithinMs = 1_000;
 
 interface Pending {
   resolve(result: unknown): void;
@@ -35,6 +38,7 @@ export class Connection {
   makesLocalHosts = false;
   readonly #socket: WebSocket;
   readonly #pending = new Map<number, Pending>();
+  #looking: Promise<boolean> | undefined;
   #nextId = 1;
 
   constructor(
@@ -90,12 +94,30 @@ export class Connection {
     });
   }
 
+  /** Whether the agent is there now: it was heard within the last second, or is within the next one, being asked. */
+  async answers(): Promise<boolean> {
+    if (Date.now() - this.heardAt < answersWithinMs) return true;
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
   close(code: number, reason: string): void {
     this.#socket.close(code, reason);
   }
 
   terminate(): void {
     this.#socket.terminate();
+  }
+
+  async #look(): Promise<boolean> {
+    const heard = once(this.#socket, 'message', { signal: AbortSignal.timeout(answersWithinMs) });
+    this.send({ type: 'ping', at: Date.now() });
+    return heard.then(
+      () => true,
+      () => false,
+    );
   }
 
   /** An agent that says nonsense is hung up on; it must not be able to take the server down with it. */

@@ -48,6 +48,14 @@ export class Connections {
   }
 }
 
+/** How long an agent that is there is quiet at most: it pings, and answers pings (ms). */
+const quietMs = (agentTimings.pingSeconds + 1) * 1000;
+
+/** Not heard of for longer than agents are ever quiet. */
+export function isSilent({ heardAt }: Connection): boolean {
+  return Date.now() - heardAt > quietMs;
+}
+
 /**
  * Pings every agent, drops those that are silent, and writes down all that were heard, with one statement for all.
  * @returns what ends it
@@ -69,7 +77,7 @@ export function watchLiveness(options: {
     for (const connection of connections.all()) {
       if (overslept) connection.heardAt = now;
       if (now - connection.heardAt > agentTimings.silentAfterSeconds * 1000) connection.terminate();
-      else heard.push(connection.info.hostId);
+      else if (!isSilent(connection)) heard.push(connection.info.hostId);
       connection.send({ type: 'ping', at: now });
     }
     recordContact(prisma, heard).catch((error: unknown) =>

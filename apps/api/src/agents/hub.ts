@@ -5,7 +5,7 @@ import type { PrismaClient } from '@rancher/db';
 import type { Logger, Metrics } from '@rancher/telemetry';
 import type { WebSocket } from 'ws';
 import { Connection } from './connection.ts';
-import { Connections, watchLiveness } from './connections.ts';
+import { Connections, isSilent, watchLiveness } from './connections.ts';
 import { createIngestion } from './ingestion.ts';
 import { handleMessage } from './messages.ts';
 import { createMetadataSender } from './metadata.ts';
@@ -27,6 +27,13 @@ export interface Agents {
   openTunnel(hostId: string, target: StreamTarget): Promise<Duplex>;
   /** Whether this replica holds the host's socket. */
   holds(hostId: string): boolean;
+  /** Of a host that this replica holds: its agent has not been heard of for longer than agents are ever quiet. */
+  isSilent(hostId: string): boolean;
+  /**
+   * Whether the agent of a host is there at this moment; false after at most a second. One that another replica holds is
+   * believed to be.
+   */
+  answers(hostId: string): Promise<boolean>;
 }
 
 export interface AgentHub extends Agents {
@@ -107,6 +114,7 @@ export function createAgentHub({ prisma, secrets, replica, logger, metrics, wake
         (message) => connections.isCurrent(connection) && handleMessage(handling, connection, message),
         () => {
           connections.remove(connection);
+          streams.end(connection);
           if (!host.gone) void ingestion.add(host.id, { disconnected: { connectionId: id } });
         },
       );
@@ -116,6 +124,11 @@ export function createAgentHub({ prisma, secrets, replica, logger, metrics, wake
     acceptStream: streams.accept,
     expectsStream: streams.expects,
     holds: (hostId) => connections.get(hostId) !== undefined,
+    isSilent(hostId) {
+      const connection = connections.get(hostId);
+      return connection !== undefined && isSilent(connection);
+    },
+    answers: async (hostId) => (await connections.get(hostId)?.answers()) ?? true,
     ask: async (hostId, request) => connections.of(hostId).ask(request),
     openTunnel: async (hostId, target) => streams.open(connections.of(hostId), target),
     notified(channel, payload) {

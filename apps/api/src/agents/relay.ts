@@ -43,6 +43,8 @@ export function createRelay(options: RelayOptions): Agents {
 
   return {
     holds: hub.holds,
+    isSilent: hub.isSilent,
+    answers: hub.answers,
     async ask(hostId, request) {
       if (hub.holds(hostId)) return hub.ask(hostId, request);
       const answer = await call(options, await holder(hostId), relayPaths.ask(hostId), request);

@@ -10,21 +10,22 @@ import type { Connection } from './connection.ts';
 const dialTimeoutMs = 2_000;
 
 interface Expected {
-  hostId: string;
+  connection: Connection;
   resolve(stream: Duplex): void;
 }
 
-/** Streams to hosts: the agent is asked for one, and dials it. Each is a WebSocket of binary frames, with backpressure. */
+/**
+ * Streams to hosts: the agent is asked for one, and dials it. Each is a WebSocket of binary frames, with backpressure, and
+ * ends with the control socket on which it was asked for: of a host that fell silent, TCP would not tell for minutes.
+ */
 export function createStreams() {
   const expected = new Map<string, Expected>();
-  const open = new Set<WebSocket>();
+  const open = new Map<WebSocket, Connection>();
 
   return {
     async open(connection: Connection, target: StreamTarget): Promise<Duplex> {
       const streamId = randomBytes(16).toString('hex');
-      const dialled = new Promise<Duplex>((resolve) =>
-        expected.set(streamId, { hostId: connection.info.hostId, resolve }),
-      );
+      const dialled = new Promise<Duplex>((resolve) => expected.set(streamId, { connection, resolve }));
       // The agent says yes once it has dialled, so its dial is on its way then, or was lost on it.
       const aborting = new AbortController();
       const late = connection
@@ -41,12 +42,12 @@ export function createStreams() {
         expected.delete(streamId);
       }
     },
-    expects: (streamId: string, hostId: string) => expected.get(streamId)?.hostId === hostId,
+    expects: (streamId: string, hostId: string) => expected.get(streamId)?.connection.info.hostId === hostId,
     accept(streamId: string, hostId: string, socket: WebSocket): boolean {
       const waiting = expected.get(streamId);
-      if (waiting === undefined || waiting.hostId !== hostId) return false;
+      if (waiting === undefined || waiting.connection.info.hostId !== hostId) return false;
       expected.delete(streamId);
-      open.add(socket);
+      open.set(socket, waiting.connection);
       socket.on('close', () => open.delete(socket));
       const stream = new WebSocketDuplex(socket);
       // Whoever uses the stream hears of errors too; this keeps one that nobody uses any more from ending the process.
@@ -54,8 +55,12 @@ export function createStreams() {
       waiting.resolve(stream);
       return true;
     },
+    /** Ends those that were asked for on this control socket. */
+    end(connection: Connection): void {
+      for (const [socket, of] of open) if (of === connection) socket.terminate();
+    },
     close() {
-      for (const socket of open) socket.terminate();
+      for (const socket of open.keys()) socket.terminate();
     },
   };
 }

@@ -6,7 +6,7 @@ const freshMs = 1_000;
 const environmentsKept = 1_000;
 
 export interface HostsOf {
-  /** Ids of the hosts where a component of an environment runs, healthy ones first. */
+  /** Ids of the hosts where a component of an environment runs: healthy ones first, those that are silent last. */
   find(environmentId: string, service: string): Promise<string[]>;
   forget(environmentId: string): void;
 }
@@ -23,11 +23,12 @@ export function createHostsOf(prisma: PrismaClient): HostsOf {
         removedAt: null,
         state: { in: ['running', 'starting', 'pending', 'unknown'] },
       },
-      select: { hostId: true, health: true },
+      select: { hostId: true, health: true, host: { select: { state: true } } },
       orderBy: { createdAt: 'desc' },
     });
-    const healthy = rows.filter((row) => row.health === 'healthy');
-    return [...new Set([...healthy, ...rows].map((row) => row.hostId))];
+    const here = rows.filter((row) => row.host.state === 'active');
+    const healthy = here.filter((row) => row.health === 'healthy');
+    return [...new Set([...healthy, ...here, ...rows].map((row) => row.hostId))];
   }
 
   return {

@@ -54,28 +54,42 @@ export interface KubeProxy {
  * and impersonates the caller, so that RBAC and the audit log see who it is.
  */
 export function createKubeProxy(options: {
-  agents: Pick<Agents, 'holds'>;
+  agents: Pick<Agents, 'holds' | 'isSilent' | 'answers'>;
   upstreams: Upstreams;
   hostsOf: HostsOf;
 }): KubeProxy {
   const { agents, upstreams, hostsOf } = options;
 
+  /**
+   * Those whose agent this replica holds before others, and those that fell silent last. The first is one that is there at
+   * this moment: through the tunnel of a host that is gone nothing would come back, on a kept connection not even an error.
+   */
+  async function inOrder(hostIds: readonly string[]): Promise<string[]> {
+    const rank = (id: string) => (agents.isSilent(id) ? 2 : agents.holds(id) ? 0 : 1);
+    const sorted = [...hostIds].sort((a, b) => rank(a) - rank(b));
+    if (sorted.length < 2) return sorted;
+    for (const id of sorted) if (await agents.answers(id)) return [id, ...sorted.filter((o) => o !== id)];
+    return sorted;
+  }
+
   async function prepare(request: IncomingMessage, principal: KeyPrincipal, agent = upstreams.agent) {
     const { environmentId, rest } = target(request.url ?? '', principal);
     const hostIds = await hostsOf.find(environmentId, 'kube-apiserver');
-    // Healthy ones first; of these, those whose agent this replica holds.
-    const [first, ...others] = [...hostIds].sort((a, b) => Number(agents.holds(b)) - Number(agents.holds(a)));
+    const [first, ...others] = await inOrder(hostIds);
     if (first === undefined) {
       throw new DomainError('environment_not_ready', 'The environment has no API server yet.');
     }
-    const through = (hostId: string): Prepared => ({
-      method: request.method,
-      path: rest,
-      headers: upstreamHeaders(request.headers, principal),
-      agent: agent(environmentId, hostId, 'kube-apiserver'),
-      // Of the request line only; the connection is the agent's.
-      host: 'kubernetes',
-      setHost: false,
+    const through = (hostId: string): Way => ({
+      options: {
+        method: request.method,
+        path: rest,
+        headers: upstreamHeaders(request.headers, principal),
+        agent: agent(environmentId, hostId, 'kube-apiserver'),
+        // Of the request line only; the connection is the agent's.
+        host: 'kubernetes',
+        setHost: false,
+      },
+      isThere: () => agents.answers(hostId),
     });
     return { first: through(first), others: others.map(through) };
   }
@@ -89,10 +103,14 @@ export function createKubeProxy(options: {
     async upgrade(request, socket, head, principal) {
       // On a connection of its own: the API server gives up one whose upgrade it refuses, without saying so in the answer,
       // and what was asked on it next would never be answered.
-      const { first: prepared } = await prepare(request, principal, upstreams.agentForOnce);
-      const headers = { ...prepared.headers, connection: 'Upgrade', upgrade: request.headers.upgrade ?? '' };
+      const { first } = await prepare(request, principal, upstreams.agentForOnce);
+      const headers = {
+        ...first.options.headers,
+        connection: 'Upgrade',
+        upgrade: request.headers.upgrade ?? '',
+      };
       await new Promise<void>((resolve, reject) => {
-        const upstream = httpRequest({ ...prepared, headers });
+        const upstream = httpRequest({ ...first.options, headers });
         socket.on('error', () => upstream.destroy());
         socket.on('close', () => upstream.destroy());
         upstream.on('error', (error) => reject(unreachable(error)));
@@ -114,17 +132,22 @@ export function createKubeProxy(options: {
   };
 }
 
-type Prepared = RequestOptions;
+/** To one API server. */
+interface Way {
+  options: RequestOptions;
+  /** Whether its host is there at this moment. */
+  isThere(): Promise<boolean>;
+}
 
-/** How long one API server may take to be connected with while there is another (ms). */
-const connectWithinMs = 1_000;
+/** How long one API server may take to be connected with while there is another, or to answer before its host is looked for (ms). */
+const patienceMs = 1_000;
 
 /**
  * Asks the first API server that can be connected with. What was sent to one is not sent to another, as it may have been
- * done; except for what only reads.
+ * done; except for what only reads, which leaves a host that is gone before it has answered.
  */
 function exchange(
-  ways: readonly Prepared[],
+  ways: readonly Way[],
   request: IncomingMessage,
   response: ServerResponse,
   onAnswer: () => void,
@@ -133,44 +156,51 @@ function exchange(
   const reads = request.method === 'GET' || request.method === 'HEAD';
   return new Promise((resolve, reject) => {
     let connected = false;
-    const upstream = httpRequest(way!, (answer) => {
+    let silent = false;
+    const upstream = httpRequest(way!.options, (answer) => {
+      clearInterval(patience);
       onAnswer();
-      response.writeHead(
-        answer.statusCode ?? 502,
-        answer.statusMessage ?? '',
-        responseHeaders(answer.headers, request.url ?? ''),
-      );
-      response.flushHeaders(); // a watch may say nothing for long
-      answer.pipe(response);
-      answer.on('error', () => response.destroy());
+      passOn(answer, request, response);
     });
-    const patience =
-      others.length === 0
-        ? undefined
-        : setTimeout(() => upstream.destroy(new Error('it takes too long to connect')), connectWithinMs);
+    const look = async () => {
+      if (connected && (!reads || (await way!.isThere()) || response.headersSent)) return;
+      silent = connected;
+      upstream.destroy(new Error(connected ? 'its host fell silent' : 'it takes too long to connect'));
+    };
+    const patience = others.length === 0 ? undefined : setInterval(look, patienceMs);
     response.on('close', () => {
-      clearTimeout(patience);
+      clearInterval(patience);
       upstream.destroy();
       resolve();
     });
     upstream.on('error', (error) => {
-      clearTimeout(patience);
+      clearInterval(patience);
       // Nobody waits for an answer any more, nor would hear of the failure of another try.
       if (response.destroyed) return resolve();
       if (response.headersSent) return response.destroy();
       const again = !connected || reads;
       // A kept connection may have been closed just as it was taken: then nothing was done, so it is asked again.
-      if (upstream.reusedSocket && reads) resolve(exchange(ways, request, response, onAnswer));
+      if (upstream.reusedSocket && reads && !silent) resolve(exchange(ways, request, response, onAnswer));
       else if (again && others.length > 0) resolve(exchange(others, request, response, onAnswer));
       else reject(unreachable(error));
     });
     upstream.once('socket', () => {
-      clearTimeout(patience);
       connected = true;
       if (!reads) request.pipe(upstream);
     });
     if (reads) upstream.end();
   });
+}
+
+function passOn(answer: IncomingMessage, request: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(
+    answer.statusCode ?? 502,
+    answer.statusMessage ?? '',
+    responseHeaders(answer.headers, request.url ?? ''),
+  );
+  response.flushHeaders(); // a watch may say nothing for long
+  answer.pipe(response);
+  answer.on('error', () => response.destroy());
 }
 
 /** Environment and the rest of a path below `/k8s/environments/`. @throws DomainError `not_found` */

@@ -38,15 +38,10 @@ beforeAll(async () => {
       data: { environmentId, name: `ca/${name}`, ciphertext },
     });
   }
-  const { token } = await api.database.prisma.$transaction((tx) =>
-    createRegistrationToken(tx, { environmentId, description: '', maxUses: 1, expiresInSeconds: 60 }),
-  );
   kube = await startKube();
   serving['kube-apiserver'] = (kube.address() as AddressInfo).port;
-  agent = await dial(api, (await join(api, token, 'h-1')).body, serving);
-  agent.hello();
-  await agent.hear('slice');
-  await runs('kube-apiserver');
+  agent = await joined('h-1');
+  await runs('kube-apiserver', agent.hostId);
 });
 afterAll(async () => {
   agent?.close();
@@ -55,7 +50,17 @@ afterAll(async () => {
   await api?.stop();
 });
 
-async function runs(name: string): Promise<void> {
+async function joined(name: string): Promise<TestAgent> {
+  const { token } = await api.database.prisma.$transaction((tx) =>
+    createRegistrationToken(tx, { environmentId, description: '', maxUses: 1, expiresInSeconds: 60 }),
+  );
+  const made = await dial(api, (await join(api, token, name)).body, serving);
+  made.hello();
+  await made.hear('slice');
+  return made;
+}
+
+async function runs(name: string, hostId: string): Promise<void> {
   const { prisma } = api.database;
   const service = await prisma.service.findFirstOrThrow({ where: { environmentId, name } });
   await prisma.instance.create({
@@ -64,7 +69,7 @@ async function runs(name: string): Promise<void> {
       environmentId,
       serviceId: service.id,
       service: name,
-      hostId: agent.hostId,
+      hostId,
       specHash: '',
       planGeneration: 1,
       state: 'running',
@@ -295,6 +300,47 @@ describe('/k8s/environments/:id', () => {
     expect((await ask('/next', { method: 'POST', body: '{}' })).statusCode).toBe(200);
   });
 
+  describe('of two hosts, one of which falls silent', () => {
+    let other: TestAgent;
+    beforeAll(async () => {
+      other = await joined('h-2');
+      await runs('kube-apiserver', other.hostId);
+      api.context.hostsOf.forget(environmentId);
+    });
+    afterAll(async () => {
+      other.close();
+      await api.database.prisma.instance.deleteMany({ where: { hostId: other.hostId } });
+      api.context.hostsOf.forget(environmentId);
+    });
+    const readOnce = async () => (await json(await ask('/api'))).url;
+
+    it('a read that is under way there, and whatever is asked next, goes to the other at once', async () => {
+      // Both connections are kept: it is on such a one that nothing is noticed. The newer host comes first.
+      await readOnce();
+      other.fallSilent();
+      expect(await readOnce()).toBe('/api');
+      expect((await ask('/write', { method: 'POST', body: '{}' })).statusCode).toBe(200);
+      const [answer, socket] = await upgrade('/exec');
+      expect(answer.statusCode).toBe(101);
+      socket.destroy();
+      // Its silence was not waited for.
+      expect(api.context.agents.holds(other.hostId)).toBe(true);
+    });
+
+    it('a watch ends with the connection of its agent', async () => {
+      const hears = await joined('h-3');
+      await runs('kube-apiserver', hears.hostId);
+      api.context.hostsOf.forget(environmentId);
+      const answer = await ask('/api/v1/pods?watch=true');
+      answer.on('error', () => {});
+      await once(answer, 'data');
+      hears.socket.terminate();
+      await until('the end of the watch', () => answer.destroyed);
+      await api.database.prisma.instance.deleteMany({ where: { hostId: hears.hostId } });
+      api.context.hostsOf.forget(environmentId);
+    });
+  });
+
   it('401 without a key, 404 for another environment, both as a Status that kubectl shows', async () => {
     const without = await ask('/api', { key: null });
     expect(without.statusCode).toBe(401);
@@ -334,7 +380,7 @@ describe('GET /internal/v1/environments/:id/etcd', () => {
   it.skipIf(!etcdHere)('200: what the members say, and who is silent', async () => {
     const etcd = await startEtcd();
     try {
-      await runs('etcd');
+      await runs('etcd', agent.hostId);
       const healthy = await until('etcd to be healthy', async () => {
         const { body } = await look(api.keys.system);
         return body.members?.[0]?.healthy === true && body;

@@ -22,6 +22,8 @@ export interface TestAgent {
   ask(request: object): Promise<ServerMessage & { type: 'reply' }>;
   /** Its streams break, as when what they lead to is reset. */
   breakStreams(): void;
+  /** Nothing more is heard of it, nor of what it leads to, and no connection ends: its host is cut off. */
+  fallSilent(): void;
   close(): void;
 }
 
@@ -73,6 +75,7 @@ export async function dial(
   socket.on('message', (data) => {
     const message = JSON.parse(String(data)) as ServerMessage;
     received.push(message);
+    if (message.type === 'ping') agent.say({ type: 'pong', at: message.at });
     if (message.type === 'request' && message.method === 'logTail') {
       const lines = Array.from({ length: message.lines }, (_, i) => `${message.service} ${i}`);
       agent.say({ type: 'reply', id: message.id, ok: true, result: { lines } });
@@ -129,7 +132,10 @@ export async function dial(
     breakStreams() {
       for (const stream of dialledStreams) stream.terminate();
     },
-    close: () => socket.close(),
+    fallSilent() {
+      for (const one of [socket, ...dialledStreams]) one.pause();
+    },
+    close: () => (socket.isPaused ? socket.terminate() : socket.close()),
   };
   await once(socket, 'open');
   return agent;
