@@ -266,15 +266,34 @@ describe('the agent itself', () => {
     expect(now().message).toBe('its process ended while the agent was away');
   });
 
+  /** Its host loses power: nothing of what runs, and nothing below /run, stays. */
+  async function powerOff(): Promise<void> {
+    await until(() => existsSync(host.path('/var/lib/rancher-agent/slice.json')));
+    await host.kill();
+    for (const { pid } of server.inventory!.instances) process.kill(pid!, 'SIGKILL');
+    rmSync(host.path('/run/rancher-agent'), { recursive: true });
+  }
+
+  it('starts nothing that has moved away while its host was off', async () => {
+    await host.start();
+    const both = { ...web, moved: testSpec('moved') };
+    server.push(testSlice('host_a', 1, both, [...of('ins_1'), { id: 'ins_m', service: 'moved' }]));
+    await until(() => runs('ins_1')() && runs('ins_m')());
+    await powerOff();
+    server.slice = testSlice('host_a', 2, web, of('ins_1'));
+    await host.start();
+    await until(() => server.inventory?.generation === 2 && runs('ins_1')());
+    expect(now()).toMatchObject({ restarts: 1, message: 'started again with its host' });
+    expect(host.log).toContain('the server has said what is to run');
+    expect(host.read(servicePath('moved', 'log/moved.log'))).toBe('moved starts\n');
+    expect(host.read(servicePath('web', 'log/web.log'))).toBe('web starts\nweb starts\n');
+  });
+
   it('starts the last slice without a server, when the host was off', async () => {
     await host.start();
     server.push(testSlice('host_a', 1, web, of('ins_1')));
     await until(runs('ins_1'));
-    await until(() => existsSync(host.path('/var/lib/rancher-agent/slice.json')));
-    await host.kill();
-    const { pid } = now();
-    process.kill(pid!, 'SIGKILL');
-    rmSync(host.path('/run/rancher-agent'), { recursive: true });
+    await powerOff();
     const port = server.port;
     await server.close();
     await host.start();

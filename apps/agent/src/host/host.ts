@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { agentTimings, type Slice, type SliceInstance } from '@rancher/contracts';
 import type { InstanceSpec, Inventory } from '@rancher/domain';
 import { type Runtime, tailLog } from '@rancher/runtimes';
@@ -14,6 +15,8 @@ import { Waiters } from './waiters.ts';
 const sweepMs = 1000;
 const podGraceMs = 5000;
 const renewMs = 3_600_000;
+/** A server that has not said by then what is to run counts as away, for a host that was started again. */
+const serverAwayAfterMs = 10_000;
 
 export interface HostParts {
   runtime: Runtime;
@@ -41,6 +44,8 @@ export class Host {
   #healthyAt: Record<string, string>;
   #slice: Slice | undefined;
   #poweringOff = false;
+  /** The server has said what is to run, since this agent was started. */
+  readonly #told = Promise.withResolvers<void>();
 
   constructor(parts: HostParts) {
     this.#parts = parts;
@@ -63,20 +68,36 @@ export class Host {
     return { generation: this.generation, instances: [...this.#instances.values()].map((i) => i.observed()) };
   }
 
-  /** Goes on with the last slice after the agent or the host was started again: adopts what runs, starts what does not. */
+  /**
+   * Goes on with the last slice after the agent or the host was started again: adopts what runs, starts what does not.
+   * What a host ran before it was lost may have moved away since, so a host that was started again begins with the word
+   * of the server; where that is away, with its last slice.
+   */
   async resume(): Promise<void> {
     const slice = this.#parts.state.slice;
     if (slice !== undefined) {
       this.#remember(slice);
       for (const entry of slice.instances) this.#add(entry);
-      for (const instance of this.#instances.values()) {
-        if (await instance.adopt()) continue;
+      const idle: Instance[] = [];
+      for (const instance of this.#instances.values()) if (!(await instance.adopt())) idle.push(instance);
+      const begins = idle.length === this.#instances.size ? this.#toldOrAlone() : Promise.resolve();
+      for (const instance of idle) {
         // One that was healthy before ran when the host went down; another was still to be started.
         if (this.#healthyAt[instance.id] !== undefined) instance.countRestart('started again with its host');
-        void instance.bringUp();
+        // One that is not wanted any more by then does nothing.
+        void begins.then(() => instance.bringUp());
       }
     }
     await this.#stopStrays();
+  }
+
+  async #toldOrAlone(): Promise<void> {
+    const alone = delay(serverAwayAfterMs, 'the server is away', { ref: false });
+    const why = await Promise.race([
+      this.#told.promise.then(() => 'the server has said what is to run'),
+      alone,
+    ]);
+    this.#parts.log.info('begins again', { why });
   }
 
   /**
@@ -84,6 +105,7 @@ export class Host {
    * Returns the generation that was seen before when the slice is older than that, and does nothing then.
    */
   apply(slice: Slice): { seen: number } | undefined {
+    this.#told.resolve();
     if (slice.generation < this.generation) return { seen: this.generation };
     if (this.#poweringOff) return undefined;
     this.#remember(slice);
