@@ -67,7 +67,8 @@ export async function recordPlan(
       UPDATE "Instance" i SET "updatedAt" = now(),
         "state" = CASE WHEN i."state" IN ('exited', 'pending') THEN 'removed' ELSE 'stopping' END,
         "removedAt" = CASE WHEN i."state" IN ('exited', 'pending') THEN now() END
-      FROM swapped WHERE i."id" = ANY(${ended}) AND i."state" <> 'stopping'
+      -- Its host may have reported the end of one since this world was read: that one must not be stopping again.
+      FROM swapped WHERE i."id" = ANY(${ended}) AND i."state" <> 'stopping' AND i."removedAt" IS NULL
     )
     SELECT s."id", pg_notify(${channels.plan}, s."id")::text FROM swapped s`;
   if (rows.length === 0) return false;
