@@ -21,7 +21,7 @@ function without({ plan, environment }: World, left: string[]): Plan {
   const instances = plan!.instances.filter((i) => !left.includes(i.id));
   return {
     ...{ id: newId('plan'), environmentId: environment.id, parentId: plan!.id, instances, actions: [] },
-    ...{ generation: plan!.generation + 1, failures: [], createdAt: new Date().toISOString() },
+    ...{ generation: plan!.generation + 1, failures: {}, createdAt: new Date().toISOString() },
   };
 }
 
