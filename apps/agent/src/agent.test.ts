@@ -127,6 +127,23 @@ describe('a slice', () => {
     await until(() => server.inventory?.generation === 3 && server.inventory.instances.length === 0);
   });
 
+  it('that has a service no more ends what that left running, as nobody takes it over', async () => {
+    const script = 'setsid sleep 100000 & echo $!; exec sleep 100000';
+    const leaver = { leaver: testSpec('leaver', { command: ['/bin/sh', '-c', script], cgroups: ['pods'] }) };
+    const as = (id: string) => [{ id, service: 'leaver' }];
+    const left = (n: number) =>
+      readStat(Number(host.read(servicePath('leaver', 'log/leaver.log')).split('\n')[n]))!;
+    server.push(testSlice('host_a', 1, leaver, as('ins_1')));
+    await until(runs('ins_1'));
+    server.push(testSlice('host_a', 2, leaver, as('ins_2')));
+    await until(runs('ins_2'));
+    const all = [left(0), left(1)];
+    expect(all.map(isAlive)).toEqual([true, true]);
+    server.push(testSlice('host_a', 3, {}, []));
+    await until(() => server.inventory?.generation === 3 && server.inventory.instances.length === 0);
+    expect(all.map(isAlive)).toEqual([false, false]);
+  });
+
   it('may name the earliest start', async () => {
     const notBefore = Date.now() + 700;
     server.push(testSlice('host_a', 1, web, [{ id: 'ins_1', service: 'web', notBefore }]));

@@ -148,7 +148,10 @@ export function leavingReason(world: World, service: PlannerService, hostId: str
   if (host === undefined || host.desiredState === 'removed' || host.state === 'removed') {
     return `${nameOf(world, hostId)} is removed`;
   }
-  if (host.evacuated === true) return `${host.name} is evacuated, and ${service.name} runs elsewhere now`;
+  if (host.evacuated === true) {
+    const words = `${host.name} is evacuated`;
+    return service.scale === null ? words : `${words}, and ${service.name} runs elsewhere now`;
+  }
   if (host.state === 'disconnected') return `${host.name} is lost, and ${service.name} runs elsewhere now`;
   const placement = world.placement.get(service.name);
   const why = placement?.refused[hostId] ?? placement?.left;

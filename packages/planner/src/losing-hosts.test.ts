@@ -109,15 +109,33 @@ describe('the brake', () => {
 });
 
 describe('a host that is evacuated', () => {
-  it('loses what can run elsewhere, keeps what every host has, and is chosen for nothing', () => {
+  const hasOf = (lab: Lab, n: number) =>
+    ['etcd', 'kube-apiserver', 'kube-scheduler', 'kubelet', 'containerd'].filter((service) =>
+      lab.hostsOf(service).includes(n),
+    );
+
+  it('loses what can run elsewhere, then what every host has, and gets it back when that is undone', () => {
     const lab = five();
     const [away] = lab.hostsOf('kube-scheduler') as [number];
     lab.change(away, { evacuated: true });
+    expect(planFor(lab)).not.toContain(`remove kubelet host_${away}`);
     lab.converge();
+    expect(hasOf(lab, away)).toEqual([]);
     expect(lab.hostsOf('kube-scheduler')).toHaveLength(2);
-    for (const service of ['kube-scheduler', 'kube-apiserver'])
-      expect(lab.hostsOf(service)).not.toContain(away);
-    for (const service of ['kubelet', 'containerd']) expect(lab.hostsOf(service)).toContain(away);
+    expect(lab.hostsOf('etcd')).toHaveLength(3);
+    expect(lab.plan().waits).toEqual([]);
+    lab.change(away, { evacuated: false });
+    lab.converge();
+    expect(hasOf(lab, away)).toEqual(['kubelet', 'containerd']);
+  });
+
+  it('is waited for by nobody while it is away', () => {
+    const lab = five();
+    lab.change(5, { evacuated: true });
+    lab.converge();
+    lab.lose(5);
+    lab.now += 600 * minute;
+    expect(planFor(lab)).toEqual([]);
   });
 
   it('keeps what could run nowhere else', () => {
@@ -126,5 +144,6 @@ describe('a host that is evacuated', () => {
     lab.converge();
     expect(lab.hostsOf('kube-scheduler')).toEqual([1]);
     expect(lab.hostsOf('etcd')).toEqual([1]);
+    expect(lab.hostsOf('kubelet')).toEqual([1]);
   });
 });

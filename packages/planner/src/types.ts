@@ -70,7 +70,7 @@ export interface PlannerHost {
   createdMs: number;
   /** Its agent has told its facts, so specs can be rendered for it. */
   factsKnown: boolean;
-  /** A user wants what can run elsewhere to run elsewhere. */
+  /** A user wants nothing of the environment to run there, as long as it can run elsewhere. */
   evacuated?: boolean;
   /** Of a silent host: names of those of its environment that reach it. None: asked, and nobody does. */
   reachedBy?: readonly string[];

@@ -43,7 +43,10 @@ const kinds: Record<OperationKind, Kind> = {
   'host.cordon': { steps: ['cordon'], deadlineMs: 10 * minutes },
   'host.uncordon': { steps: ['uncordon'], deadlineMs: 10 * minutes },
   'host.drain': { steps: ['cordon', 'evict-pods'], deadlineMs: minutes },
-  'host.evacuate': { steps: ['cordon', 'evict-pods', 'move-instances'], deadlineMs: 30 * minutes },
+  'host.evacuate': {
+    steps: ['cordon', 'evict-pods', 'move-instances', 'stop-instances', 'remove-node'],
+    deadlineMs: 30 * minutes,
+  },
   'host.powerOff': { steps: ['power-off'], deadlineMs: 2 * minutes },
   'host.powerOn': { steps: ['power-on', 'connect'], deadlineMs: 10 * minutes },
   'host.remove': {
@@ -129,7 +132,9 @@ function supersededBy(operation: OperationRow, world: World): string | null {
     return verb !== 'remove' && desiredState === 'inactive' ? 'The environment is to be inactive' : null;
   }
   const host = world.hosts.find((h) => h.id === operation.target.id);
-  return verb !== 'remove' && host?.desiredState === 'removed' ? `${host.name} is to be removed` : null;
+  if (verb !== 'remove' && host?.desiredState === 'removed') return `${host.name} is to be removed`;
+  const empties = verb === 'drain' || verb === 'evacuate';
+  return empties && host?.unschedulable !== true ? `${host?.name} is to take pods again` : null;
 }
 
 /** Keys in our order: Postgres gives them in its own. */

@@ -43,6 +43,8 @@ export class Host {
   readonly #timers: NodeJS.Timeout[];
   #healthyAt: Record<string, string>;
   #slice: Slice | undefined;
+  /** Those whose cgroups are being emptied: nothing else may be started in them meanwhile. */
+  readonly #clearing = new Set<Instance>();
   #poweringOff = false;
   /** The server has said what is to run, since this agent was started. */
   readonly #told = Promise.withResolvers<void>();
@@ -118,7 +120,7 @@ export class Host {
     for (const instance of before) {
       const entry = wanted.get(instance.id);
       if (entry !== undefined) this.#keep(instance, entry);
-      else void this.#end(instance, slice.stops.find((s) => s.instanceId === instance.id)?.graceMs);
+      else void this.#end(instance, slice);
     }
     for (const instance of added) void instance.bringUp();
     this.#changed();
@@ -134,7 +136,7 @@ export class Host {
       await Promise.all(
         layer.map((id) => {
           const instance = this.#instances.get(id);
-          return instance && this.#powerOff(instance);
+          return instance && this.#remove(instance, undefined, podGraceMs);
         }),
       );
     }
@@ -169,9 +171,11 @@ export class Host {
     return instance;
   }
 
-  /** Takes an instance off the host for good, and with the last that names it, its data. */
-  async #end(instance: Instance, graceMs: number | undefined): Promise<void> {
-    await this.#remove(instance, graceMs);
+  /** Takes an instance off the host for good; with the last of its service what it left running, and with the last that names it, its data. */
+  async #end(instance: Instance, slice: Slice): Promise<void> {
+    const graceMs = slice.stops.find((s) => s.instanceId === instance.id)?.graceMs;
+    const leaves = slice.instances.every((i) => i.service !== instance.service);
+    await this.#remove(instance, graceMs, leaves ? Math.min(graceMs ?? podGraceMs, podGraceMs) : undefined);
     if (this.#poweringOff) return;
     const kept = new Set([...this.#instances.values()].flatMap((i) => i.spec.dataDirectories ?? []));
     for (const path of instance.spec.dataDirectories ?? []) {
@@ -183,21 +187,27 @@ export class Host {
     }
   }
 
-  async #remove(instance: Instance, graceMs: number | undefined): Promise<void> {
+  /** @param restGraceMs how long what it leaves running gets to end; undefined: that goes on */
+  async #remove(
+    instance: Instance,
+    graceMs: number | undefined,
+    restGraceMs: number | undefined,
+  ): Promise<void> {
+    if (restGraceMs !== undefined) this.#clearing.add(instance);
     await instance.stop(graceMs ?? instance.spec.stop.graceMs);
+    if (restGraceMs !== undefined) await this.#endRest(instance, restGraceMs);
+    this.#clearing.delete(instance);
     this.#instances.delete(instance.id);
     this.#changed();
   }
 
-  /** Kubelet leaves its pods running when it stops, and nobody else ends them. */
-  async #powerOff(instance: Instance): Promise<void> {
-    await this.#remove(instance, undefined);
-    const { cgroup } = this.#parts;
+  /** Kubelet leaves its pods running when it stops, and containerd its shims; nobody else ends them. */
+  async #endRest({ spec }: Instance, graceMs: number): Promise<void> {
+    const { cgroup, log } = this.#parts;
     if (cgroup === undefined) return;
-    const ends = instance.spec.cgroups.map((sub) =>
-      endProcesses(`${cgroup}/${sub}`, { graceMs: podGraceMs }),
-    );
-    await Promise.all(ends).catch((error) => this.#parts.log.warn('pods', { error: describe(error) }));
+    const ends = spec.cgroups.map((sub) => endProcesses(`${cgroup}/${sub}`, { graceMs }));
+    ends.push(endProcesses(`${cgroup}/${spec.component}`, { graceMs: 0 }));
+    await Promise.all(ends).catch((error) => log.warn('what is left', { error: describe(error) }));
   }
 
   #context(): InstanceContext {
@@ -213,7 +223,9 @@ export class Host {
       until: (condition, signal) => this.#waiters.until(condition, signal),
       isHealthy: (id) => this.#instances.get(id)?.healthy ?? true,
       isFree: (service, id) =>
-        [...this.#instances.values()].every((i) => i.service !== service || i.id === id || !i.hasProcess),
+        [...this.#instances.values()].every(
+          (i) => i.service !== service || i.id === id || !(i.hasProcess || this.#clearing.has(i)),
+        ),
       healthySince: (id) => this.#healthyAt[id],
       noteHealthy: (id, at) => this.#noteHealthy(id, at),
     };

@@ -69,7 +69,7 @@ export function registerHostActions(host: Command, open: OpenContext): void {
     [
       'evacuate',
       evacuateHost,
-      'drain a host, and move away what of the system stack can run elsewhere',
+      'drain a host, and take the system stack off it, until it is uncordoned',
       'evacuated',
     ],
   ] as const) {

@@ -208,7 +208,7 @@ export const cordonHost = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
- * Let a host take new pods again, and parts of the system stack where it was evacuated
+ * Let a host take new pods again; one that was evacuated joins its cluster again
  */
 export const uncordonHost = <ThrowOnError extends boolean = false>(options: Options<UncordonHostData, ThrowOnError>): RequestResult<UncordonHostResponses, UncordonHostErrors, ThrowOnError> => (options.client ?? client).post<UncordonHostResponses, UncordonHostErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -232,9 +232,9 @@ export const drainHost = <ThrowOnError extends boolean = false>(options: Options
 });
 
 /**
- * Drain a host, and move away what of the system stack can run elsewhere
+ * Drain a host, and take the system stack off it, until it is uncordoned
  *
- * Pods of DaemonSets and mirror pods stay. What blocks it is in the operation, with its time.
+ * What can run elsewhere moves; then the rest is stopped, with what pods are left, and its Node is removed. What blocks it is in the operation, with its time.
  */
 export const evacuateHost = <ThrowOnError extends boolean = false>(options: Options<EvacuateHostData, ThrowOnError>): RequestResult<EvacuateHostResponses, EvacuateHostErrors, ThrowOnError> => (options.client ?? client).post<EvacuateHostResponses, EvacuateHostErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],

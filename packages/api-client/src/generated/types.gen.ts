@@ -308,7 +308,7 @@ export type Host = {
          */
         unschedulable: boolean;
         /**
-         * What of the system stack can run elsewhere does
+         * Nothing of the environment runs on it, and it has no Node, until it is uncordoned
          */
         evacuated: boolean;
         /**

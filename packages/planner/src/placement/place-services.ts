@@ -48,10 +48,14 @@ function withheld(placement: Placement, scene: Scene, service: PlannerService): 
 function placeOne(scene: Scene, service: PlannerService): Placement {
   const candidates = candidatesOf(scene, service);
   const { all, allowed, stays, broken } = candidates;
+  const global = allowed.filter((h) => !isVacated(scene, h));
   const goes =
-    service.scale === null ? [...stays, ...allowed.filter(isUsable)] : scaled(scene, service, candidates);
+    service.scale === null
+      ? global.filter((h) => stays.includes(h) || isUsable(h))
+      : scaled(scene, service, candidates);
   const current = [...stays, ...broken];
-  const awaited = allowed.filter((h) => !isUsable(h) && !current.includes(h));
+  const eligible = service.scale === null ? global : allowed;
+  const awaited = eligible.filter((h) => !isUsable(h) && !current.includes(h));
   const short = service.scale === null ? 0 : service.scale - goes.length;
   // Against a rule is better than nowhere: the last of them go only once there is something in their place.
   const last = short > 0 ? broken.filter((h) => !goes.includes(h)).slice(0, short) : [];
@@ -73,6 +77,12 @@ function placeOne(scene: Scene, service: PlannerService): Placement {
     refused: refusalsOf(candidates),
     ...(leaves.length === 0 ? {} : { left: leaves.join(' and ') }),
   };
+}
+
+/** It is evacuated, and what could run elsewhere has left: what every host has leaves last, as the rest stands on it. */
+function isVacated(scene: Scene, host: PlannerHost): boolean {
+  if (host.evacuated !== true) return false;
+  return scene.services.every((s) => s.scale === null || !currentHosts(scene, s).includes(host));
 }
 
 /** The hosts of a service of scale n: those that it has, then the best of the others. */

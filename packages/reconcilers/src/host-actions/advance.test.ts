@@ -79,9 +79,11 @@ async function hosts(): Promise<{ id: string; name: string }[]> {
   return lab.prisma.host.findMany({ where: { environmentId, removedAt: null }, orderBy: { name: 'asc' } });
 }
 
-async function ask(kind: Parameters<Lab['operation']>[1], options: object = {}, details: object = {}) {
-  const [host] = await hosts();
-  const id = await lab.operation(environmentId, kind, { kind: 'Host', ...host! }, { options, details });
+async function ask(kind: Parameters<Lab['operation']>[1], options: object = {}, of = 0) {
+  const host = (await hosts())[of];
+  if (kind === 'host.drain' || kind === 'host.evacuate')
+    await lab.prisma.host.update({ where: { id: host!.id }, data: { unschedulable: true } });
+  const id = await lab.operation(environmentId, kind, { kind: 'Host', ...host! }, { options });
   return { id, host: host! };
 }
 
@@ -301,12 +303,55 @@ describe('drain', () => {
     await kubernetes.request('DELETE', `${pods}/spared`, { gracePeriodSeconds: 0 });
   });
 
+  it('ends where its host is to take pods again', async () => {
+    const { id, host } = await ask('host.drain');
+    await pod('stays', host.name);
+    await budget('stays', 0);
+    await advance(id, (o) => o.details.blocked?.length === 1);
+    await lab.prisma.host.update({ where: { id: host.id }, data: { unschedulable: false } });
+    const ended = await advance(id, (o) => o.state === 'canceled');
+    expect(ended.error).toMatchObject({ code: 'superseded', message: `${host.name} is to take pods again` });
+    await kubernetes.request('DELETE', `${budgets}/stays`);
+    await kubernetes.request('DELETE', `${pods}/stays`, { gracePeriodSeconds: 0 });
+  });
+
   it('is found by the sweep when its job was lost', async () => {
     const { id } = await ask('host.drain');
     lab.jobs.length = 0;
     await sweep(context, new Date());
     expect(lab.jobs).toContainEqual({ name: 'advance-host-operation', data: { operationId: id } });
     await advance(id, (o) => o.state === 'succeeded');
+  });
+});
+
+describe('evacuation', () => {
+  it('drains, stops the whole system stack, and takes the Node out of the cluster', async () => {
+    // The other has the control plane.
+    const { id, host } = await ask('host.evacuate', {}, 1);
+    await pod('moves', host.name);
+    await advance(id, (o) => o.details.pods?.left === 1);
+    expect(await endLeaving()).toEqual(['moves']);
+    await advance(id, (o) => o.details.drainedAt !== undefined);
+    const row = () => lab.prisma.host.findUniqueOrThrow({ where: { id: host.id } });
+    expect(await row()).toMatchObject({ evacuated: true, desiredState: 'active' });
+    const has = (service: string) =>
+      lab.prisma.instance.count({ where: { hostId: host.id, service, removedAt: null } });
+    await round(context, id);
+    expect([await has('kubelet'), (await node(host.name)).spec.unschedulable]).toEqual([1, true]);
+    await lab.settle(environmentId);
+    expect([await has('kubelet'), await has('containerd')]).toEqual([0, 0]);
+    const done = await advance(id, (o) => o.state === 'succeeded');
+    expect(done.steps.map((s) => s.name)).toEqual([
+      'cordon',
+      'evict-pods',
+      'move-instances',
+      'stop-instances',
+      'remove-node',
+    ]);
+    await expect(node(host.name)).rejects.toThrow('404');
+    expect((await row()).conditions).toContainEqual(
+      expect.objectContaining({ type: 'Ready', status: 'False', reason: 'Evacuated' }),
+    );
   });
 });
 

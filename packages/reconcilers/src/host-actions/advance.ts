@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { recordEvents } from '@rancher/db';
-import type { EventInput } from '@rancher/domain';
+import { type EventInput, setCondition } from '@rancher/domain';
 import { ApiGone, Refused } from '../cluster.ts';
 import type { Context } from '../context.ts';
+import { changeHost, conditionsOf } from '../host-row.ts';
 import { isWiping } from '../removal.ts';
 import { type HostRow, json, type OperationRow } from '../world.ts';
 import { blockedWords, drainRound } from './drain.ts';
@@ -88,7 +89,7 @@ async function load({ prisma }: Context, operationId: string): Promise<Asked | n
 
 function isDone(kind: Kind, details: DrainDetails): boolean {
   if (kind === 'host.cordon' || kind === 'host.uncordon') return details.cordonedAt !== undefined;
-  return kind === 'host.remove' ? details.nodeRemovedAt !== undefined : details.drainedAt !== undefined;
+  return kind === 'host.drain' ? details.drainedAt !== undefined : details.nodeRemovedAt !== undefined;
 }
 
 /** The next thing that is to be done, and what is known after it. */
@@ -105,11 +106,29 @@ async function act(context: Context, asked: Asked): Promise<DrainDetails> {
       return { ...details, drainedAt: now.toISOString(), skipped: `${host.name} cannot be seen` };
     return drainRound(context, drainOf(asked, lost), details, now);
   }
-  if (operation.kind !== 'host.remove') return details;
-  // Its kubelet must be gone first, or it would register again.
-  if (host.removedAt === null && !isWiping(host)) return details;
+  if (operation.kind === 'host.drain' || (await hasKubelet(context, asked))) return details;
   await context.cluster.deleteNode(operation.environmentId, host.name).catch(unlessGone);
+  if (operation.kind === 'host.evacuate') await recordEvacuated(context, host.id, now);
   return { ...details, nodeRemovedAt: now.toISOString() };
+}
+
+/** Its kubelet must be gone before its Node, or it would register again; what a lost host is to stop counts as gone. */
+async function hasKubelet({ prisma }: Context, { operation, host }: Asked): Promise<boolean> {
+  if (operation.kind === 'host.remove') return host.removedAt === null && !isWiping(host);
+  const lost = host.state !== 'active';
+  const kubelet = { hostId: host.id, service: 'kubelet', removedAt: null };
+  const living = await prisma.instance.count({
+    where: { ...kubelet, ...(lost ? { state: { not: 'stopping' } } : {}) },
+  });
+  return living > 0;
+}
+
+async function recordEvacuated({ prisma }: Context, hostId: string, now: Date): Promise<void> {
+  const message = 'It is evacuated: it has no Node until it is uncordoned';
+  const condition = { type: 'Ready', status: 'False', reason: 'Evacuated', message } as const;
+  await changeHost(prisma, hostId, (row) => ({
+    conditions: json(setCondition(conditionsOf(row), condition, now)),
+  }));
 }
 
 /** Makes a Node take new pods, or none. One that is not there yet is seen to when it joins. */

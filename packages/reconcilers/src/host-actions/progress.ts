@@ -28,6 +28,8 @@ export function actionStep(step: string, world: World, operation: OperationRow):
       return details.drainedAt !== undefined ? true : drainWords(details, trouble);
     case 'move-instances':
       return stillHere(world, operation, (service) => service.scale !== null);
+    case 'stop-instances':
+      return stillHere(world, operation, () => true);
     case 'leave-etcd':
       return details.drainedAt === undefined
         ? 'Its pods come first'

@@ -32,7 +32,9 @@ export const hostSchema = component(
       network: nullable(Type.String({ description: 'The network of its machine that a local host is on' })),
       desiredState: Type.String({ enum: ['active', 'removed'] }),
       unschedulable: Type.Boolean({ description: 'Its Node takes no new pods, as a user asked here' }),
-      evacuated: Type.Boolean({ description: 'What of the system stack can run elsewhere does' }),
+      evacuated: Type.Boolean({
+        description: 'Nothing of the environment runs on it, and it has no Node, until it is uncordoned',
+      }),
       power: Type.String({ enum: [...hostPowers], description: 'Off can be only a local host' }),
     }),
     status: Type.Object({

@@ -15,15 +15,11 @@ const responses = {
   ...problems('unknown_field', 'not_found', 'conflict', 'idempotency_mismatch', 'wrong_host_kind'),
 };
 
-/** `cordon`: its Node takes no new pods. `uncordon`: it does again, and what of the system stack was moved may return. */
+/** `cordon`: its Node takes no new pods. `uncordon`: it does again; a host that was evacuated becomes one of the cluster anew. */
 export function cordonActions(app: App, context: Context): void {
   for (const [action, unschedulable, summary] of [
     ['cordon', true, 'Let a host take no new pods'],
-    [
-      'uncordon',
-      false,
-      'Let a host take new pods again, and parts of the system stack where it was evacuated',
-    ],
+    ['uncordon', false, 'Let a host take new pods again; one that was evacuated joins its cluster again'],
   ] as const) {
     app.post(
       `/v1/hosts/:id/actions/${action}`,
@@ -51,11 +47,22 @@ export function cordonActions(app: App, context: Context): void {
   }
 }
 
-/** `drain`: cordon, then evict its pods, as budgets allow. `evacuate`: after that, the system stack moves away too. */
+/**
+ * `drain`: cordon, then evict its pods, as budgets allow. `evacuate`: after that, the whole system stack leaves it too, and
+ * its Node goes, as a Node without a kubelet would only be NotReady, with pods of DaemonSets that nobody ends.
+ */
 export function drainActions(app: App, context: Context): void {
-  for (const [action, summary] of [
-    ['drain', 'Evict the pods of a host, as PodDisruptionBudgets allow'],
-    ['evacuate', 'Drain a host, and move away what of the system stack can run elsewhere'],
+  for (const [action, summary, description] of [
+    [
+      'drain',
+      'Evict the pods of a host, as PodDisruptionBudgets allow',
+      'Pods of DaemonSets and mirror pods stay.',
+    ],
+    [
+      'evacuate',
+      'Drain a host, and take the system stack off it, until it is uncordoned',
+      'What can run elsewhere moves; then the rest is stopped, with what pods are left, and its Node is removed.',
+    ],
   ] as const) {
     app.post(
       `/v1/hosts/:id/actions/${action}`,
@@ -64,8 +71,7 @@ export function drainActions(app: App, context: Context): void {
           operationId: `${action}Host`,
           tags: ['hosts'],
           summary,
-          description:
-            'Pods of DaemonSets and mirror pods stay. What blocks it is in the operation, with its time.',
+          description: `${description} What blocks it is in the operation, with its time.`,
           params: idParams,
           headers: idempotencyHeaders,
           body: drainOptions,
