@@ -7,11 +7,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile } from 'node:fs/promises';
-import { constants, homedir, setPriority, tmpdir } from 'node:os';
+import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type ArtifactStore, createArtifactStore } from '@rancher/artifacts';
 import { artifactsOf } from '@rancher/components';
+import { sharedCacheDir } from '@rancher/testing';
 import type { Installation } from '../../test/e2e/support/installation.ts';
 import { withInstallation } from '../installation.ts';
 import { type BenchmarkReport, report } from '../report.ts';
@@ -49,7 +50,7 @@ interface Wanted {
 export async function runSuite(rancher: Installation, wanted: Wanted): Promise<SuiteResult> {
   const { body } = await rancher.api('GET', '/v1/environments');
   const version: string = body.items[0].spec.kubernetesVersion;
-  const cache = process.env.RANCHER_CACHE ?? join(homedir(), '.cache/rancher');
+  const cache = sharedCacheDir();
   const store = createArtifactStore({ cacheDir: cache });
   const suite = { name: 'kubernetes-e2e', version };
   await store.ensure(suite, ({ message, done, total }) =>

@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { createArtifactStore } from '@rancher/artifacts';
-import { freePort, type TestKubernetes } from '@rancher/testing';
+import { freePort, sharedCacheDir, type TestKubernetes } from '@rancher/testing';
 
 const coredns = { name: 'coredns', version: '1.15.0' };
 const root = new URL('../..', import.meta.url).pathname;
@@ -65,7 +64,7 @@ export async function startOurs(kubernetes: TestKubernetes, dir: string): Promis
 /** CoreDNS as kubeadm sets it up: no watch of pods, TTL 30, its cache in front. */
 export async function startCoredns(kubernetes: TestKubernetes, dir: string): Promise<Server> {
   const store = createArtifactStore({
-    cacheDir: process.env.RANCHER_CACHE ?? join(homedir(), '.cache/rancher'),
+    cacheDir: sharedCacheDir(),
   });
   await store.ensure(coredns);
   const port = await freePort();

@@ -63,7 +63,7 @@ async function create(server: ScaleServer, farm: ChildProcess, environments: num
       token: token.token,
       hosts: hostsEach,
       serverUrl: server.tlsUrl,
-      caSha256: /--ca-sha256 (\S+)/.exec(token.command)?.[1] ?? '',
+      caSha256: server.caSha256,
     };
     // Closed when another of them failed and the run is being cleared up.
     if (farm.connected) farm.send(message);

@@ -1,5 +1,6 @@
 /** The server alone (Postgres, API, worker) as processes of their own, from the bundles that users run. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,7 +16,8 @@ export interface ScaleServer {
   tlsUrl: string;
   home: string;
   key: string;
-  caFile: string;
+  /** Of the authority that the agents trust the server by. */
+  caSha256: string;
   /** Process ids by name; Postgres' is that of the postmaster's parent. */
   pids: Record<'postgres' | 'api' | 'worker', number>;
   stop(): Promise<void>;
@@ -65,13 +67,14 @@ export async function startServer(): Promise<ScaleServer> {
     await until('the API is ready', async () => (await fetch(`${url}/readyz`)).ok);
     const worker = start('worker', 'apps/worker/dist/main.js', [], env);
     const key = (await readFile(join(home, 'admin.key'), 'utf8')).trim();
+    const ca = await readFile(join(home, 'tls/ca.pem'));
     const tlsUrl = `https://127.0.0.1:${port}`;
     return {
       url,
       tlsUrl,
       home,
       key,
-      caFile: join(home, 'tls/ca.pem'),
+      caSha256: new X509Certificate(ca).fingerprint256.replaceAll(':', ''),
       pids: { postgres, api, worker },
       stop,
     };
@@ -104,15 +107,15 @@ export async function usage(pid: number): Promise<Usage> {
   };
 }
 
-/** Of proc_pid_stat(5): fields 4, 14 and 15; a hundred clock ticks each second. */
+/** Of proc_pid_stat(5): fields 4 and 14 to 17, so with the children that have ended; a hundred clock ticks each second. */
 async function statOf(pid: string) {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  if (fields.length < 13) return undefined;
+  if (fields.length < 15) return undefined;
   return {
     pid: Number(pid),
     parent: Number(fields[1]),
-    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100,
+    cpuSeconds: fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100,
   };
 }
 

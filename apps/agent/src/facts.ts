@@ -94,7 +94,8 @@ export function machineFingerprint(): string {
   return fingerprint;
 }
 
-function defaultAddress(): string {
+/** The one of the interface of the default route. */
+export function defaultAddress(): string {
   const name = defaultInterface(readIfPresent('/proc/net/route') ?? '');
   const interfaces = networkInterfaces();
   const candidates = name === undefined ? Object.values(interfaces).flat() : (interfaces[name] ?? []);

@@ -4,10 +4,9 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { createArtifactStore } from '@rancher/artifacts';
-import { freePort, startKubernetes, type TestKubernetes, until } from '@rancher/testing';
+import { freePort, sharedCacheDir, startKubernetes, type TestKubernetes, until } from '@rancher/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Running, run } from './run.ts';
 import { type Asked, ask, type Target, testConfig } from './testing.ts';
@@ -26,7 +25,7 @@ const target: Record<'ours' | 'theirs', Target> = {
 };
 
 beforeAll(async () => {
-  const cacheDir = process.env.RANCHER_CACHE ?? join(homedir(), '.cache/rancher');
+  const cacheDir = sharedCacheDir();
   const store = createArtifactStore({ cacheDir });
   await store.ensure(coredns);
   kubernetes = await startKubernetes({ serviceCidr: '10.43.0.0/16,fd00:43::/112' });

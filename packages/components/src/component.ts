@@ -13,6 +13,8 @@ export interface Component {
   placement: Placement;
   /** Components on the same host that must be healthy before the first start. */
   after: readonly string[];
+  /** TCP ports that it listens on, on its host: what a machine must have free before it joins. */
+  ports: readonly number[];
   /** Version of the program for a Kubernetes version. */
   version(kubernetesVersion: string): string;
   artifacts(kubernetesVersion: string): ArtifactRef[];

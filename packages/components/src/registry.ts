@@ -25,6 +25,9 @@ export const components: Component[] = [
   dns,
 ];
 
+/** TCP ports that a host must have free, in order. */
+export const portsOfHosts: readonly number[] = components.flatMap((c) => c.ports).sort((a, b) => a - b);
+
 /** Every artifact that a host needs for a version of Kubernetes, each once. */
 export function artifactsOf(kubernetesVersion: string): ArtifactRef[] {
   const all = components.flatMap((c) => c.artifacts(kubernetesVersion));

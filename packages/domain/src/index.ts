@@ -7,6 +7,7 @@ export * from './hash.ts';
 export * from './host-labels.ts';
 export * from './ids.ts';
 export * from './inventory.ts';
+export * from './kernel-names.ts';
 export * from './metadata.ts';
 export * from './plan.ts';
 export * from './programs.ts';

@@ -1,4 +1,5 @@
 /** Rulesets as commands of `nft -f`: the whole, or only what changed. Each script is one transaction. */
+import { kernelNames } from '@rancher/domain';
 import { type Family, families, familyOf } from './address.ts';
 import {
   type Chain,
@@ -12,7 +13,7 @@ import {
   type Ruleset,
 } from './ruleset.ts';
 
-export const table = 'inet rancher-policy';
+export const table = `inet ${kernelNames.policyTable}`;
 
 /** What a host's ruleset depends on besides policies. */
 export interface Surroundings {

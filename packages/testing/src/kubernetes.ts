@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import https from 'node:https';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createArtifactStore } from '@rancher/artifacts';
 import { type Authority, createAuthority, generateKeyPair, issueCertificate } from '@rancher/pki';
+import { sharedCacheDir } from './cache-dir.ts';
 import { freePort } from './ports.ts';
 import { until } from './until.ts';
 
@@ -37,7 +38,7 @@ export interface TestKubernetes {
 /** Starts it in a folder of its own; `stop` ends the processes and removes the folder. */
 export async function startKubernetes(options: { serviceCidr?: string } = {}): Promise<TestKubernetes> {
   const store = createArtifactStore({
-    cacheDir: process.env.RANCHER_CACHE ?? join(homedir(), '.cache/rancher'),
+    cacheDir: sharedCacheDir(),
   });
   await store.ensureAll([etcd, kubernetes]);
   const dir = await mkdtemp(join(tmpdir(), 'rancher-kubernetes-'));

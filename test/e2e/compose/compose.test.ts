@@ -8,13 +8,14 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sharedCacheDir } from '@rancher/testing';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { ensureBaseImages } from './base-images.ts';
 import { type Docker, root, startDocker, told } from './docker.ts';
 
-const cache = process.env.RANCHER_CACHE ?? join(homedir(), '.cache', 'rancher');
+const cache = sharedCacheDir();
 const project = `rancher-${process.pid}`;
 const patience = { timeout: 120_000, interval: 500 };
 

@@ -118,6 +118,26 @@ test('an agent that is killed comes back, and what runs goes on', async () => {
   expect(await kubelet()).toBe(runs);
 });
 
+test('a machine that lacks something is told all of it before it joins, and no use of the token is counted', async () => {
+  const untouched = await second.traces();
+  const listen = `require('net').createServer().listen(10250, () => console.log('listens'))`;
+  const pid = (
+    await second.must(
+      `"${process.execPath}" -e "${listen}" >/tmp/listener & echo $!; until grep -q listens /tmp/listener; do :; done`,
+    )
+  ).trim();
+  const { command, id } = await newToken({ address: '192.0.2.7' });
+  const { code, stderr } = await second.sh(command);
+  expect(code).not.toBe(0);
+  expect(stderr).toMatch(/2 things are in the way of this machine being a host\. Nothing was changed/);
+  expect(stderr).toMatch(/192\.0\.2\.7 is no address of this machine.*\n.*--address/);
+  expect(stderr).toMatch(/port 10250 is taken\n/);
+  await second.must(`kill ${pid}; rm /tmp/listener`);
+  expect((await rancher.api('GET', `/v1/registrationTokens/${id}`)).body.status.uses).toBe(0);
+  expect(await host('second')).toBeUndefined();
+  expect(await second.traces()).toEqual(untouched);
+});
+
 test('a token that is expired, spent, revoked or of another server says which, and leaves nothing behind', async () => {
   const untouched = await second.traces();
   const expired = await newToken({ expiresInSeconds: 1 });

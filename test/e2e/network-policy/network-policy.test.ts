@@ -2,8 +2,8 @@
  * NetworkPolicy as users meet it: real pods on two hosts, policies by kubectl, connections by wget. Protects the promise
  * that what a policy forbids is never answered: not from a pod's first moment, and not while what enforces it is dead.
  */
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { sharedCacheDir } from '@rancher/testing';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { busyboxImage, loadBusybox } from '../support/images.ts';
 import { createInstallation, type Installation, type Result, run, until } from '../support/installation.ts';
@@ -72,7 +72,7 @@ const everyClient = ['shop/client-0', 'shop/client-1', 'bank/teller-0', 'bank/te
 
 /** Kubernetes' own, with the kubeconfig that `up` wrote: this test asks a hundred times. */
 function tryKubectl(args: string[], input = ''): Promise<Result> {
-  const cache = process.env.RANCHER_CACHE ?? join(homedir(), '.cache/rancher');
+  const cache = sharedCacheDir();
   const kubeconfig = join(rancher.home, 'environments/default/kubeconfig');
   const program = join(cache, 'artifacts/kubernetes-1.37.2/kubectl');
   return run(program, ['--kubeconfig', kubeconfig, ...args], { input });

@@ -5,13 +5,14 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sharedCacheDir } from '@rancher/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createInstallation, type Installation, run } from '../support/installation.ts';
 
 const here = import.meta.dirname;
-const cache = process.env.RANCHER_CACHE ?? join(homedir(), '.cache/rancher');
+const cache = sharedCacheDir();
 let rancher: Installation;
 let work: string;
 

@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { sharedCacheDir } from '@rancher/testing';
 import { type Installation, must } from './installation.ts';
 
 export const busyboxImage = 'docker.io/rancher-test/busybox:1';
@@ -76,7 +77,7 @@ export async function onEachContainerd(
   environment: string,
   args: string[],
 ): Promise<void> {
-  const cache = process.env.RANCHER_CACHE ?? join(homedir(), '.cache/rancher');
+  const cache = sharedCacheDir();
   for (const instance of await installation.instances(environment)) {
     if (instance.component !== 'containerd') continue;
     const socket = `/proc/${instance.pid}/root/run/containerd/containerd.sock`;

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hostPaths } from '@rancher/domain';
+import { hostPaths, kernelNames, metadataAddress } from '@rancher/domain';
 import { cgroupExists, removeCgroup } from '@rancher/runtimes';
 import type { AgentConfig } from '../config.ts';
 import { describe } from '../errors.ts';
@@ -12,13 +12,13 @@ import { removeKubernetesChains } from './iptables-leftovers.ts';
 
 /** What the network daemon, CNI plugins and kube-proxy leave in the machine's network. */
 const networkLeftovers = [
-  ['ip', 'link', 'delete', 'rancher-vxlan'],
-  ['ip', 'route', 'flush', 'proto', '114'],
-  ['nft', 'delete', 'table', 'ip', 'rancher-cni'],
-  ['nft', 'delete', 'table', 'inet', 'rancher-policy'],
+  ['ip', 'link', 'delete', kernelNames.overlayLink],
+  ['ip', 'route', 'flush', 'proto', String(kernelNames.routeProtocol)],
+  ['nft', 'delete', 'table', 'ip', kernelNames.networkTable],
+  ['nft', 'delete', 'table', 'inet', kernelNames.policyTable],
   // Of the host's own DNS server, and of its metadata.
   ['ip', 'address', 'flush', 'dev', 'lo', 'label', addressLabel],
-  ['ip', 'address', 'delete', '169.254.169.250/32', 'dev', 'lo'],
+  ['ip', 'address', 'delete', `${metadataAddress}/32`, 'dev', 'lo'],
   ...['ip', 'ip6'].flatMap((family) => [
     ['nft', 'delete', 'table', family, 'kube-proxy'],
     ['nft', 'delete', 'table', family, 'cni_hostport'],

@@ -9,6 +9,8 @@ import { gatherFacts } from '../facts.ts';
 import { readJson, writeFileIfChanged } from '../files.ts';
 import { clearRemoved } from '../host/removal.ts';
 import { StateDir } from '../host/state-dir.ts';
+import { lookAtMachine } from '../preflight/machine.ts';
+import { findProblems, inWords } from '../preflight/problems.ts';
 import { keeper } from './keeper.ts';
 import type { InstallOptions } from './options.ts';
 import { installed } from './paths.ts';
@@ -30,22 +32,30 @@ export async function install(options: InstallOptions): Promise<void> {
   const state = new StateDir(hostPaths.agent);
   const supervisor = supervisorOfThisMachine();
   const wanted = configOf(options, kept);
-  const joined = await reach(parseConfig({ ...wanted, token: options.token ?? 'none' }), state);
+  const config = parseConfig({ ...wanted, token: options.token ?? 'none' });
+  await assertFit(config, state.credential === undefined ? options.ports : []);
+  const joined = await reach(config, state);
   if (state.credential?.hostId !== joined.hostId) state.forget();
   state.credential = { hostId: joined.hostId, credential: joined.credential };
   clearRemoved(hostPaths.agent);
   const { labels: _, ...lasting } = wanted;
-  const config = {
+  const keeps = {
     ...lasting,
     name: joined.name,
     ...(supervisor === keeper ? { logFile: installed.log } : {}),
   };
-  writeFileIfChanged(installed.config, `${JSON.stringify(config, null, 2)}\n`, 0o600);
+  writeFileIfChanged(installed.config, `${JSON.stringify(keeps, null, 2)}\n`, 0o600);
   putProgram(options.program);
   await supervisor.start();
   const where = joined.environmentName === null ? '' : ` of environment ${joined.environmentName}`;
   say(`This machine is host ${joined.name}${where}; the agent is kept running by ${supervisor.name}.`);
   if (supervisor.caveat !== undefined) say(supervisor.caveat);
+}
+
+/** Nothing is joined, and no use of a token counted, before the machine has all that a host needs. */
+async function assertFit(config: AgentConfig, ports: readonly number[]): Promise<void> {
+  const problems = findProblems(await lookAtMachine(config, ports));
+  if (problems.length > 0) throw new Error(inWords(problems));
 }
 
 /** What of an earlier configuration is looked at. */

@@ -10,6 +10,8 @@ export interface InstallOptions {
   name?: string;
   address?: string;
   folder?: string;
+  /** TCP ports that what runs on a host listens on. */
+  ports: number[];
   labels: Record<string, string>;
 }
 
@@ -26,6 +28,7 @@ export function parseInstallOptions(args: string[]): InstallOptions {
       name: { type: 'string' },
       address: { type: 'string' },
       folder: { type: 'string' },
+      ports: { type: 'string', default: '' },
       label: { type: 'string', multiple: true },
     },
   });
@@ -42,6 +45,7 @@ export function parseInstallOptions(args: string[]): InstallOptions {
     ...(name === undefined ? {} : { name }),
     ...(address === undefined ? {} : { address: checkedAddress(address) }),
     ...(folder === undefined ? {} : { folder: checkedFolder(folder) }),
+    ports: values.ports.split(',').filter(Boolean).map(Number),
     labels: labelsOf(values.label ?? []),
   };
 }

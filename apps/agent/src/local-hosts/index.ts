@@ -2,5 +2,4 @@
 export { type Bridge, ensureBridge } from './bridge.ts';
 export { installationId } from './names.ts';
 export { powerOff } from './power-off.ts';
-export { type PreflightResult, preflightLocalHosts } from './preflight.ts';
 export { purgeInstallation } from './purge.ts';

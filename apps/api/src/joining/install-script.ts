@@ -1,3 +1,4 @@
+import { portsOfHosts } from '@rancher/components';
 import type { Context } from '../context.ts';
 import { joiningPrograms } from './programs.ts';
 import { quoted } from './shell.ts';
@@ -18,6 +19,7 @@ export async function installScript(context: Context): Promise<string> {
     agent_sha256: agent.sha256,
     node_path: node.path,
     node_sha256: node.sha256,
+    ports: portsOfHosts.join(','),
     ca: context.tls.caPem.trim(),
   };
   const assignments = Object.entries(values).map(([name, value]) => `${name}=${quoted(value)}`);
@@ -154,7 +156,7 @@ install() {
   get node "$node_path" "$node_sha256"
   "$new/node" --version >/dev/null 2>"$work/error" ||
     die "Node.js does not run here: $(head -n 1 "$work/error"). It needs the GNU C library 2.28 or later, and a file system without noexec"
-  "$new/node" "$new/agent.mjs" install --server "$server" --ca-sha256 "$ca_sha256" --program "$new" "$@"
+  "$new/node" "$new/agent.mjs" install --server "$server" --ca-sha256 "$ca_sha256" --ports "$ports" --program "$new" "$@"
 }
 
 main() {

@@ -1,4 +1,4 @@
-import { type Cidr, cidrContains, nthAddress, parseCidr } from '@rancher/domain';
+import { type Cidr, cidrContains, kernelNames, nthAddress, parseCidr } from '@rancher/domain';
 
 /** What is known of a Node that pods may be on. */
 export interface Node {
@@ -40,7 +40,6 @@ export interface Overlay {
   forwarding: Map<string, string>;
 }
 
-export const overlayLink = 'rancher-vxlan';
 /** What VXLAN over IPv4 adds to a packet: Ethernet 14, IPv4 20, UDP 8, VXLAN 8 (RFC 7348). */
 const overlayBytes = 50;
 const defaultMtu = 1500;
@@ -74,9 +73,12 @@ export function desiredRoutes({ podCidr, self, nodes, addresses }: Situation): D
   const mtu = linkMtu - overlayBytes;
   const source = overlayAddress(own);
   for (const node of distant)
-    routes.set(node.podCidr, `via ${overlayAddress(node)} dev ${overlayLink} onlink src ${source}`);
+    routes.set(
+      node.podCidr,
+      `via ${overlayAddress(node)} dev ${kernelNames.overlayLink} onlink src ${source}`,
+    );
   const overlay: Overlay = {
-    link: overlayLink,
+    link: kernelNames.overlayLink,
     mac: overlayMac(self.address),
     address: source,
     mtu,

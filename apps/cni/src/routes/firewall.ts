@@ -1,7 +1,7 @@
+import { kernelNames } from '@rancher/domain';
 import { must, run } from '../run.ts';
-import { overlayLink } from './desired.ts';
 
-const table = 'rancher-cni';
+const { networkTable: table, overlayLink } = kernelNames;
 const chain = 'RANCHER-CNI';
 const multicast = '224.0.0.0/4';
 

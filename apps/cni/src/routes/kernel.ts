@@ -1,8 +1,8 @@
+import { kernelNames } from '@rancher/domain';
 import { must, run } from '../run.ts';
-import { type Desired, type LocalAddress, type Overlay, overlayLink } from './desired.ts';
+import type { Desired, LocalAddress, Overlay } from './desired.ts';
 
-/** Marks our routes among others' (`ip route show proto 114`); numbers from 4 on belong to nobody (rtnetlink(7)). */
-const protocol = 114;
+const { overlayLink, routeProtocol: protocol } = kernelNames;
 const vxlanId = 1;
 
 interface KernelAddresses {

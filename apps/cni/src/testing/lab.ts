@@ -5,10 +5,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createArtifactStore } from '@rancher/artifacts';
-import { until } from '@rancher/testing';
+import { sharedCacheDir, until } from '@rancher/testing';
 import type { DaemonConfig } from '../config.ts';
 import type { Node } from '../routes/desired.ts';
 import { must, type Output, run } from '../run.ts';
@@ -25,7 +25,7 @@ export interface Programs {
 /** The front and the reference plugins, from the machine's shared cache. */
 export async function programs(): Promise<Programs> {
   const store = createArtifactStore({
-    cacheDir: process.env.RANCHER_CACHE ?? join(homedir(), '.cache/rancher'),
+    cacheDir: sharedCacheDir(),
   });
   const [front, plugins] = [
     { name: 'cni-front', version: '1.0.0' },

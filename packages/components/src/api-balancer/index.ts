@@ -1,6 +1,7 @@
 import { artifactPath, type InstanceSpec, probeDefaults } from '@rancher/domain';
 import type { Component, ComponentContext } from '../component.ts';
 import { serviceDirectories } from '../shared/certificates.ts';
+import { apiBalancerPort } from '../shared/kubeconfig.ts';
 import { oomScore } from '../shared/process.ts';
 import { companionsOf } from '../versions.ts';
 import { configurationFile, healthPort, balancerName as name, reloadOf } from './configuration.ts';
@@ -14,6 +15,7 @@ export const apiBalancer: Component = {
   name,
   placement: 'all',
   after: [],
+  ports: [apiBalancerPort, healthPort],
   version: (kubernetesVersion) => artifactOf(kubernetesVersion).version,
   artifacts: (kubernetesVersion) => [artifactOf(kubernetesVersion)],
   spec,

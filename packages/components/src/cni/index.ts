@@ -28,6 +28,7 @@ export const cni: Component = {
   name,
   placement: 'all',
   after: ['kube-apiserver', 'api-balancer'],
+  ports: [healthPort],
   version: () => programArtifact(name).version,
   artifacts: (kubernetesVersion) => Object.values(artifactsOf(kubernetesVersion)),
   spec,

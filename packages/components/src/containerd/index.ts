@@ -13,6 +13,7 @@ export const containerd: Component = {
   name,
   placement: 'all',
   after: [],
+  ports: [],
   version: (kubernetesVersion) => companionsOf(kubernetesVersion).containerd,
   artifacts: (kubernetesVersion) => Object.values(artifactsOf(kubernetesVersion)),
   spec,

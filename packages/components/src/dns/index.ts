@@ -23,6 +23,7 @@ export const dns: Component = {
   name,
   placement: 'all',
   after: ['kube-apiserver', 'api-balancer'],
+  ports: [httpPort],
   version: () => programArtifact(name).version,
   artifacts: () => [programArtifact(name)],
   spec,

@@ -20,6 +20,7 @@ export const etcd: Component = {
   name,
   placement: 'etcd',
   after: [],
+  ports: [etcdClientPort, peerPort, metricsPort],
   version: (kubernetesVersion) => companionsOf(kubernetesVersion).etcd,
   artifacts: (kubernetesVersion) => [{ name, version: companionsOf(kubernetesVersion).etcd }],
   spec,

@@ -13,6 +13,7 @@ export const kubeApiserver: Component = {
   name,
   placement: 'control-plane',
   after: ['etcd'],
+  ports: [apiServerPort],
   version: (kubernetesVersion) => kubernetesVersion,
   artifacts: (kubernetesVersion) => [kubernetesArtifact(kubernetesVersion)],
   spec,

@@ -14,6 +14,7 @@ export const kubeProxy: Component = {
   placement: 'all',
   // It looks for its Node once a second; started when kubelet is up, it finds the Node at its first look.
   after: ['kube-apiserver', 'kubelet', 'api-balancer'],
+  ports: [healthPort, metricsPort],
   version: (kubernetesVersion) => kubernetesVersion,
   artifacts: (kubernetesVersion) => [kubernetesArtifact(kubernetesVersion)],
   spec,

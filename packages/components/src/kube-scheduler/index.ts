@@ -12,6 +12,7 @@ export const kubeScheduler: Component = {
   name,
   placement: 'control-plane',
   after: ['kube-apiserver', 'api-balancer'],
+  ports: [port],
   version: (kubernetesVersion) => kubernetesVersion,
   artifacts: (kubernetesVersion) => [kubernetesArtifact(kubernetesVersion)],
   spec,

@@ -3,7 +3,7 @@ import type { Component, ComponentContext } from '../component.ts';
 import { certificate, clientCertificate, serviceDirectories } from '../shared/certificates.ts';
 import { kubeconfigFile } from '../shared/kubeconfig.ts';
 import { flags, kubernetesArtifact, kubernetesProgram, oomScore, pathEnv } from '../shared/process.ts';
-import { configurationFile, healthPort, podsCgroup } from './configuration.ts';
+import { configurationFile, healthPort, kubeletPort, podsCgroup } from './configuration.ts';
 import { nodeLabels } from './labels.ts';
 
 const name = 'kubelet';
@@ -12,6 +12,7 @@ export const kubelet: Component = {
   name,
   placement: 'all',
   after: ['containerd', 'kube-apiserver', 'api-balancer'],
+  ports: [kubeletPort, healthPort],
   version: (kubernetesVersion) => kubernetesVersion,
   artifacts: (kubernetesVersion) => [kubernetesArtifact(kubernetesVersion)],
   spec,

@@ -1,0 +1,97 @@
+import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { networkInterfaces, totalmem } from 'node:os';
+import { type CgroupHierarchies, cgroupHierarchies, makeCgroup, removeCgroup } from '@rancher/runtimes';
+import type { AgentConfig } from '../config.ts';
+import { defaultAddress, hasProgram } from '../facts.ts';
+import { findFirewalls } from '../firewall.ts';
+import { tryRun } from '../run.ts';
+import { type MachineFacts, neededPrograms } from './problems.ts';
+
+/** What kubelet cannot do without (k8s.io/kubernetes/pkg/kubelet/cm, requiredControllers and cpuset). */
+const neededControllers = ['cpu', 'cpuset', 'memory', 'pids'];
+/** statfs(2): layers cannot lie on these. */
+const unfit = new Map([
+  [0x794c7630, 'an overlay file system'],
+  [0x6969, 'NFS'],
+  [0xff534d42, 'CIFS'],
+]);
+
+/**
+ * Looks at this machine by trying; what it makes to try goes again.
+ * @param ports TCP ports that must be free; none on a machine that is a host already, whose own programs hold them
+ */
+export async function lookAtMachine(config: AgentConfig, ports: readonly number[]): Promise<MachineFacts> {
+  const address = config.address ?? defaultAddress();
+  const disk = statfsSync(config.stateDir);
+  const taken = await Promise.all(ports.map(isTaken));
+  return {
+    programs: Object.fromEntries(Object.keys(neededPrograms).map((name) => [name, hasProgram(name)])),
+    kernel: {
+      namespaces: await tryRun('unshare', ['--net', '--mount', 'true']),
+      overlay: await hasOverlay(),
+      bridge: await makesLink('bridge0 type bridge', 'veth0 type veth peer name veth1'),
+      vxlan: await makesLink('vxlan0 type vxlan id 1 dstport 4789'),
+    },
+    firewalls: findFirewalls(),
+    cgroups: cgroups(`${config.cgroup}-check`),
+    unfitFileSystem: unfit.get(disk.type) ?? null,
+    diskFreeBytes: disk.bavail * disk.bsize,
+    folder: config.stateDir,
+    memoryBytes: totalmem(),
+    kmsg: existsSync('/dev/kmsg'),
+    address: { value: address, own: isOwn(address) },
+    takenPorts: ports.filter((_, i) => taken[i]),
+  };
+}
+
+/** Tried in a network namespace of its own, which goes with the program. The kernel loads the module where there is one. */
+function makesLink(...links: string[]): Promise<boolean> {
+  const script = links.map((link) => `ip link add name ${link}`).join(' && ');
+  return tryRun('unshare', ['--net', 'sh', '-c', script]);
+}
+
+async function hasOverlay(): Promise<boolean> {
+  const there = () => /\boverlay$/m.test(readFileSync('/proc/filesystems', 'utf8'));
+  if (!there()) await tryRun('modprobe', ['overlay']);
+  return there();
+}
+
+function cgroups(scratch: string): MachineFacts['cgroups'] {
+  let hierarchies: CgroupHierarchies;
+  try {
+    hierarchies = cgroupHierarchies();
+  } catch (error) {
+    return { error: (error as Error).message };
+  }
+  const there = controllers(hierarchies);
+  const missing = neededControllers.filter((name) => !there.includes(name));
+  try {
+    makeCgroup(scratch);
+    removeCgroup(scratch);
+    return { missing, writable: true };
+  } catch {
+    return { missing, writable: false };
+  }
+}
+
+/** Those that are compiled in and not disabled (cgroups(7)). */
+function controllers({ version, mountPoints }: CgroupHierarchies): string[] {
+  if (version === 2) return readFileSync(`${mountPoints[0]}/cgroup.controllers`, 'utf8').trim().split(' ');
+  const enabled = readFileSync('/proc/cgroups', 'utf8').matchAll(/^(\w+)\s+\d+\s+\d+\s+1$/gm);
+  return [...enabled].map((match) => match[1]!);
+}
+
+function isOwn(address: string): boolean {
+  return Object.values(networkInterfaces())
+    .flat()
+    .some((own) => own?.address === address && !own.internal);
+}
+
+function isTaken(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(true));
+    server.listen(port, '0.0.0.0', () => server.close(() => resolve(false)));
+  });
+}
