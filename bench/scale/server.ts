@@ -43,6 +43,8 @@ export async function startServer(): Promise<ScaleServer> {
     }
     await rm(home, { recursive: true, force: true });
   };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void stop().finally(() => process.exit(1)));
   try {
     const [port, databasePort] = [await freePort(), await freePort()];
     const dir = join(home, 'postgres');

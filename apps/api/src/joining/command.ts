@@ -25,7 +25,7 @@ export interface JoinCommands {
 export function joinCommand(context: Context, token: string, wish: JoinWish): JoinCommands {
   const server = `https://${context.config.advertise}`;
   const ca = context.tls.caPem.trim().replaceAll('\n', '\\n');
-  const curl = `printf %b '${ca}\\n' | curl -fsSL --cacert /dev/stdin ${quoted(server + agentPaths.install)}`;
+  const curl = `printf %b '${ca}\\n' | curl -fsSL --connect-timeout 10 --cacert /dev/stdin ${quoted(server + agentPaths.install)}`;
   const script = `(${curl} || echo exit 1) | sh -s -- ${joinArguments(token, wish)}`;
   return { command: script, containerCommand: inContainer(context, script) };
 }

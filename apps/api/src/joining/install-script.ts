@@ -92,7 +92,7 @@ credential() {
 
 # Fetches a file; its status is in $status, what the server said of a refusal in $said.
 request() {
-  if ! status=$(curl -sS --cacert "$work/ca.pem" --config "$work/authorization" -o "$2" -w '%{http_code}' "$server$1" 2>"$work/error"); then
+  if ! status=$(curl -sS --connect-timeout 10 --cacert "$work/ca.pem" --config "$work/authorization" -o "$2" -w '%{http_code}' "$server$1" 2>"$work/error"); then
     die "$(sed 's/^curl: *//' "$work/error" | head -n 1). Is $server reachable from this machine, and is it the server that gave the command?"
   fi
   [ "$status" = 200 ] || said=$(sed -n 's/.*"detail": *"\([^"]*\)".*/\1/p' "$2")

@@ -51,7 +51,9 @@ describe('POST /v1/environments/:id/registrationTokens', () => {
     });
     expect(made).toMatchObject({ kind: 'RegistrationToken', environmentId: a, spec: { maxUses: 1 } });
     const server = `https://127.0.0.1:${api.port}`;
-    expect(made.command).toContain(`curl -fsSL --cacert /dev/stdin ${server}/v1/agent/install.sh`);
+    expect(made.command).toContain(
+      `curl -fsSL --connect-timeout 10 --cacert /dev/stdin ${server}/v1/agent/install.sh`,
+    );
     expect(made.command).toContain(
       `| sh -s -- --token ${made.token} --name big-one --address 10.0.0.7 --label rack=r1 --label example.com/zone=z`,
     );
