@@ -7,6 +7,7 @@ import type { Preparer } from './prepare/prepare.ts';
 /** Writes nothing, asks for nothing. */
 const nothing: Preparer = {
   prepare: async () => ({ certificates: [] }),
+  seed: async () => undefined,
   renewCertificates: async () => [],
 };
 

@@ -14,6 +14,8 @@ export interface InstanceSpec {
   directories: { path: string; mode: number }[];
   /** Folders of data that are wiped when no instance of the host names them any more. */
   dataDirectories?: string[];
+  /** Data that is made once from other data of the host, before the first start. */
+  seed?: SeedSpec;
   files: FileSpec[];
   /** How a process that runs is brought to what its `live` files say; absent: it looks for itself. */
   reload?: ReloadSpec;
@@ -30,6 +32,23 @@ export interface InstanceSpec {
    */
   cgroups: string[];
 }
+
+/**
+ * A folder of data that a command makes once, as a whole or not at all. Once it was made it is never made again, whatever
+ * becomes of it: what it came from is older by then.
+ */
+export interface SeedSpec {
+  path: string;
+  /** The folder that it is made from, which stays as it is. */
+  from: string;
+  /** Argument vector, in which {@link seedTarget} stands for the folder to write. */
+  command: string[];
+}
+
+export const seedTarget = '{target}';
+
+/** The file that says that a seed was made. */
+export const seedMarker = (path: string) => `${path}.made`;
 
 /** A set of files of one pinned version, kept under `hostPaths.artifacts/<name>-<version>/`. */
 export interface ArtifactRef {

@@ -177,9 +177,9 @@ export class Host {
     const leaves = slice.instances.every((i) => i.service !== instance.service);
     await this.#remove(instance, graceMs, leaves ? Math.min(graceMs ?? podGraceMs, podGraceMs) : undefined);
     if (this.#poweringOff) return;
-    const kept = new Set([...this.#instances.values()].flatMap((i) => i.spec.dataDirectories ?? []));
+    const kept = [...this.#instances.values()].flatMap((i) => i.spec.dataDirectories ?? []);
     for (const path of instance.spec.dataDirectories ?? []) {
-      if (kept.has(path)) continue;
+      if (kept.some((other) => other === path || other.startsWith(`${path}/`))) continue;
       this.#parts.log.info('wiping', { service: instance.service, path });
       await rm(path, { recursive: true, force: true }).catch((error) =>
         this.#parts.log.error('not wiped', { path, error: describe(error) }),

@@ -214,6 +214,8 @@ export class Instance {
     const { certificates } = await preparer.prepare(this.id, spec, (message) => this.#tell(message));
     this.#certificates = certificates;
     await until(() => this.#mayStart(), signal);
+    await preparer.seed(this.spec);
+    if (signal.aborted) return;
     this.#state = 'starting';
     const run = await runtime.start({
       id: this.id,

@@ -7,6 +7,7 @@ import type { Artifacts } from './artifacts.ts';
 import { type Ask, ensureCertificate, type HeldCertificate } from './certificates.ts';
 import type { Ledger } from './ledger.ts';
 import { ensureSecret } from './secrets.ts';
+import { ensureSeed } from './seed.ts';
 
 /** What an instance finds on its host when it starts. */
 export interface Prepared {
@@ -19,7 +20,9 @@ export interface Preparer {
    * @throws Error in words, such as for a full disk; the caller tries again.
    */
   prepare(instanceId: string, spec: InstanceSpec, progress: (message: string) => void): Promise<Prepared>;
-  /** The same for certificates alone, which are renewed while the program runs. */
+  /** Makes its data, where a spec says from what, and it was not made before. Nothing else of the service may run. */
+  seed(spec: InstanceSpec): Promise<void>;
+  /** As {@link prepare}, for certificates alone, which are renewed while the program runs. */
   renewCertificates(instanceId: string, spec: InstanceSpec): Promise<HeldCertificate[]>;
 }
 
@@ -51,6 +54,10 @@ export class HostPreparer implements Preparer {
       Promise.all(spec.addresses.map(ensureAddress)),
     ]);
     return { certificates };
+  }
+
+  async seed({ seed }: InstanceSpec): Promise<void> {
+    if (seed !== undefined) await ensureSeed(seed);
   }
 
   renewCertificates(id: string, spec: InstanceSpec): Promise<HeldCertificate[]> {
