@@ -3,7 +3,7 @@ import { diagnose } from './diagnosis.ts';
 import { refused, stepOf } from './members.ts';
 import type { PlannerService } from './types.ts';
 import { waitFor } from './waits.ts';
-import { nameOf, place, type World } from './world.ts';
+import { isConnected, nameOf, place, type World } from './world.ts';
 
 interface Stale {
   service: PlannerService;
@@ -50,15 +50,20 @@ export function rollingChange(world: World, taken: readonly Change[], etcdSteps:
   return { changes: [], waits: [waitFor.rolling(world, stale.length, refusal)] };
 }
 
-/** One that runs what was right for several must not meet one that takes itself for the only one. */
+/**
+ * One that runs what was right for several must not meet one that takes itself for the only one. A host that cannot be seen
+ * may stop its own in hours, or never: that holds back no one.
+ */
 function lingering(world: World, service: PlannerService, taken: readonly Change[]): string | null {
   if (service.scale === null) return null;
+  const isSeen = (hostId: string) => isConnected(world.hostById.get(hostId));
   const leaves =
-    taken.some((c) => c.kind === 'remove' && c.service.name === service.name) ||
+    taken.some((c) => c.kind === 'remove' && c.service.name === service.name && isSeen(c.hostId)) ||
     [...world.observed.values()].some(
       (o) =>
         o.service === service.name &&
         o.state === 'stopping' &&
+        isSeen(o.hostId) &&
         !world.planned.has(place(o.service, o.hostId)),
     );
   return leaves ? `${service.name} is being stopped on another host` : null;
