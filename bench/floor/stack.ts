@@ -32,6 +32,7 @@ export function contextOf(
       serviceCidr: '10.43.0.0/16',
       controlPlaneReplicas: 1,
       options: {},
+      etcdRecovery: null,
     },
     host: {
       id: 'host_floor',
@@ -64,6 +65,7 @@ export function contextOf(
       dataDir: etcdDataDir('etm_floor'),
       initialCluster: `${hostName}=${etcdPeerUrl(address)}`,
       initialClusterState: 'new',
+      recoveredFrom: null,
     },
     apiServers: [peer],
   };

@@ -7,7 +7,8 @@ import { tunnelProtocol } from './agents/relay.ts';
 import { createAgentSockets, refuse } from './agents/sockets.ts';
 import type { Context } from './context.ts';
 
-const tunnelPath = /^\/internal\/v1\/hosts\/([A-Za-z0-9_]{1,64})\/tunnels\/(kube-apiserver|etcd)$/;
+const tunnelPath =
+  /^\/internal\/v1\/hosts\/([A-Za-z0-9_]{1,64})\/tunnels\/(kube-apiserver|etcd|etcd-metrics)$/;
 
 /**
  * What becomes of requests to upgrade: agents' sockets, streams for other replicas, and exec, attach, port-forward of the

@@ -48,6 +48,8 @@ export interface EtcdMember {
   dataDir: string;
   initialCluster: string;
   initialClusterState: 'new' | 'existing';
+  /** The data folder of the member that its own data is made from, once; null where it begins with none. */
+  recoveredFrom: string | null;
 }
 
 export interface EnvironmentContext {
@@ -59,6 +61,8 @@ export interface EnvironmentContext {
   /** Hosts that are to run the control plane. */
   controlPlaneReplicas: number;
   options: EnvironmentOptions;
+  /** The last recovery of its etcd, or null. */
+  etcdRecovery: string | null;
 }
 
 export interface Peer {

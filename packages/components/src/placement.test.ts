@@ -7,6 +7,7 @@ import { kubeControllerManager } from './kube-controller-manager/index.ts';
 import { kubeProxy } from './kube-proxy/index.ts';
 import { kubeScheduler } from './kube-scheduler/index.ts';
 import { kubelet } from './kubelet/index.ts';
+import { components } from './registry.ts';
 import { bareFacts, contextOf } from './testing.ts';
 
 const here = { name: 'node-1', address: bareFacts.address };
@@ -43,12 +44,46 @@ describe('on three control plane hosts', () => {
       dataDir: '/var/lib/etcd/etm_2',
       initialCluster,
       initialClusterState: 'existing',
+      recoveredFrom: null,
     } as const;
     const spec = etcd.spec({ ...ctx, etcdMember });
     expect(spec.command).toContain(`--initial-cluster=${initialCluster}`);
     expect(spec.command).toContain('--initial-cluster-state=existing');
     expect(spec.command).toContain('--data-dir=/var/lib/etcd/etm_2');
     expect(spec.dataDirectories).toEqual(['/var/lib/etcd/etm_2']);
+  });
+
+  it('a recovered etcd makes its data once, of what the survivor had, as a cluster of its own', () => {
+    const [dataDir, from] = ['/var/lib/etcd/etm_new', '/var/lib/etcd/etm_old'];
+    const initialCluster = 'node-1=https://10.0.0.11:2380';
+    const initialClusterState = 'existing' as const;
+    const etcdMember = { dataDir, initialCluster, initialClusterState, recoveredFrom: from };
+    const spec = etcd.spec({ ...ctx, etcdMember });
+    expect(spec.command).toContain(`--data-dir=${dataDir}`);
+    expect(spec.command.join(' ')).not.toContain('force-new-cluster');
+    expect(spec.seed).toMatchObject({ path: dataDir, from });
+    expect(spec.seed?.command).toEqual(
+      expect.arrayContaining([
+        `${from}/member/snap/db`,
+        `--initial-cluster-token=${dataDir}`,
+        `--initial-cluster=${initialCluster}`,
+        '--bump-revision=1000000000',
+        '--mark-compacted=true',
+      ]),
+    );
+    expect(spec.dataDirectories).toEqual([dataDir, from, `${dataDir}.made`]);
+  });
+
+  it('a recovery of etcd starts anew what may know more than it, and nothing else', () => {
+    const recovered = { ...ctx, environment: { ...ctx.environment, etcdRecovery: 'etm_new' } };
+    const changed = components.filter(
+      (c) => JSON.stringify(c.spec(ctx)) !== JSON.stringify(c.spec(recovered)),
+    );
+    expect(changed.map((c) => c.name).sort()).toEqual([
+      'kube-apiserver',
+      'kube-controller-manager',
+      'kube-scheduler',
+    ]);
   });
 
   it('the API server uses the member beside it', () => {

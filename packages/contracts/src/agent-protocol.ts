@@ -119,7 +119,7 @@ export type ServerRequest =
 export const peerPort = 10250;
 
 /** Where a stream may go: a port of the host's own components, never an address of the caller's choice. */
-export const streamTargets = { 'kube-apiserver': 6443, etcd: 2379 } as const;
+export const streamTargets = { 'kube-apiserver': 6443, etcd: 2379, 'etcd-metrics': 2381 } as const;
 export type StreamTarget = keyof typeof streamTargets;
 
 /**

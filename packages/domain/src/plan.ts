@@ -27,6 +27,8 @@ export interface PlannedInstance {
   specHash: string;
   /** Hash of the spec without what may change while it runs, where it has such. */
   startHash?: string;
+  /** Of etcd: the member that it runs. */
+  memberId?: string;
   /** Instances on the same host that must be healthy before this one is started. */
   after: string[];
   /** Earliest start (ms since the epoch), where a backoff holds it back; 0 = at once. */

@@ -1,8 +1,10 @@
 import { isEtcdCallPending, type PlannedInstance } from '@rancher/domain';
-import { type Change, creation, leavingReason, removal, replacement, type Verdict } from './changes.ts';
+import { type Change, replacement, type Verdict } from './changes.ts';
 import { type Diagnosis, diagnose } from './diagnosis.ts';
-import { foundingSteps, mayStart, nextMemberStep, quorumView, refused, stepOf } from './members.ts';
+import { followMembers } from './follow-members.ts';
+import { foundingSteps, nextMemberStep, quorumView, refused, stepOf } from './members.ts';
 import { hasQuorum } from './quorum.ts';
+import { isRecovering, recoveryChanges } from './recovery.ts';
 import type { PlannerMember, PlannerService } from './types.ts';
 import { waitFor } from './waits.ts';
 import { listWords } from './words.ts';
@@ -26,6 +28,7 @@ export function etcdChanges(world: World, service: PlannerService): Verdict {
     const message = 'etcd has no member left; recover it from a snapshot';
     return { changes: [], waits: lost ? [waitFor.etcd(world, 'EtcdLost', message)] : [] };
   }
+  if (isRecovering(world, service)) return recoveryChanges(world, service);
   const steps = foundingSteps(world);
   const follow = followMembers(world, service);
   if (steps.length > 0 || follow.length > 0) return { changes: follow, waits: [], steps };
@@ -37,22 +40,6 @@ export function etcdChanges(world: World, service: PlannerService): Verdict {
   });
   if (!hasQuorum(quorumView(world))) return withoutQuorum(world, service, judged);
   return withQuorum(world, service, judged);
-}
-
-/** Processes of members that are new, and of those that etcd has let go. */
-function followMembers(world: World, service: PlannerService): Change[] {
-  const known = new Set(world.members.map((m) => m.hostId));
-  const gone = [...world.planned.values()].filter((i) => i.service === service.name && !known.has(i.hostId));
-  const fresh = world.members.filter(
-    (m) =>
-      (m.state === 'learner' || m.state === 'voter') &&
-      !world.planned.has(place(service.name, m.hostId)) &&
-      mayStart(world, m),
-  );
-  return [
-    ...gone.map((i) => removal(service, i, leavingReason(world, service, i.hostId))),
-    ...fresh.map((m) => creation(world, service, m.hostId)),
-  ];
 }
 
 function withQuorum(world: World, service: PlannerService, judged: readonly Judged[]): Verdict {
@@ -79,8 +66,14 @@ const unsettled = 'a member that was started is not healthy yet';
 
 function withoutQuorum(world: World, service: PlannerService, judged: readonly Judged[]): Verdict {
   const { dead, frozen } = restarts(world, service, judged);
-  const settling = judged.some((j) => isSettling(world, j));
-  const changes = dead.length > 0 ? dead : settling ? [] : frozen.slice(0, 1);
+  const settling = judged.filter((j) => isSettling(world, j));
+  const changes = dead.length > 0 ? dead : settling.length > 0 ? [] : frozen.slice(0, 1);
+  // Those that have only just been started may be all that it lacks.
+  const soon = quorumView(world).map((m) => ({
+    ...m,
+    healthy: m.healthy || settling.some((j) => j.old.hostId === m.id),
+  }));
+  if (changes.length === 0 && hasQuorum(soon)) return { changes, waits: [] };
   return { changes, waits: lostQuorumWaits(world, service, changes) };
 }
 
@@ -100,7 +93,9 @@ function lostQuorumWaits(world: World, service: PlannerService, changes: Change[
   const target = world.placement.get(service.name)?.hosts ?? [];
   const leaving = world.members.find((m) => !target.includes(m.hostId));
   const beginning = leaving === undefined && !world.input.environment.bootstrapped;
-  if (changes.length > 0 || beginning) return [];
+  // Told once, it stays until most answer again: those that are started now may fail like those before.
+  const told = world.input.conditions?.some((c) => c.status === 'True' && c.reason === 'EtcdQuorumLost');
+  if (beginning || (changes.length > 0 && told !== true)) return [];
   const voters = quorumView(world);
   const names = (healthy: boolean) =>
     listWords(voters.filter((m) => m.healthy === healthy).map((m) => nameOf(world, m.id)));

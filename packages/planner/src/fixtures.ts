@@ -148,6 +148,16 @@ export class Lab {
     this.members = [...others, { id, hostId, state, voting, lastError: null }];
   }
 
+  /** Quorum is lost, and a user has etcd begin anew from what the member on a host holds. */
+  recover(hostNumber: number): void {
+    const before = this.members.find((m) => m.hostId === `host_${hostNumber}`);
+    if (before === undefined) throw new Error(`host-${hostNumber} has no member`);
+    const id = `${before.id}+`;
+    this.members = [
+      { ...before, id, state: 'voter', voting: true, lastError: null, recoveredFrom: before.id },
+    ];
+  }
+
   /** etcd does what was intended, if most of those that vote answer. */
   callEtcd(): void {
     const voters = this.members.filter((m) => m.voting);
@@ -163,6 +173,8 @@ export class Lab {
   answers(hostId: string): boolean {
     const planned = this.parent?.instances.find((i) => i.service === 'etcd' && i.hostId === hostId);
     const seen = planned && this.observed.get(planned.id);
+    // What still runs for a member of before answers for the etcd of before.
+    if (planned?.memberId !== this.members.find((m) => m.hostId === hostId)?.id) return false;
     const connected = this.hosts.find((h) => h.id === hostId)?.state === 'active';
     return connected && seen?.state === 'running' && seen.health === 'healthy';
   }

@@ -9,7 +9,18 @@ import type { PlannerResult } from './types.ts';
 
 /** Something that happens to the world, aimed at a host and a service by number. */
 type Blow = {
-  kind: 'exit' | 'sicken' | 'lose' | 'return' | 'remove' | 'spec' | 'grow' | 'shrink' | 'call' | 'wait';
+  kind:
+    | 'exit'
+    | 'sicken'
+    | 'lose'
+    | 'return'
+    | 'remove'
+    | 'spec'
+    | 'grow'
+    | 'shrink'
+    | 'call'
+    | 'recover'
+    | 'wait';
   host: number;
   service: number;
 };
@@ -25,6 +36,7 @@ const blow = fc.record({
     'grow',
     'shrink',
     'call',
+    'recover',
     'wait',
   ),
   host: fc.nat(5),
@@ -57,7 +69,16 @@ function strike(lab: Lab, { kind, host, service }: Blow): void {
   if (kind === 'grow') lab.services = servicesOfScale(3, 3);
   if (kind === 'shrink') lab.services = servicesOfScale(1, 1);
   if (kind === 'call') lab.callEtcd();
+  if (kind === 'recover') recover(lab, number);
   if (kind === 'wait') lab.now += 3_700_000;
+}
+
+/** As the server does it: only where quorum is lost, from a member that votes and answers. */
+function recover(lab: Lab, number: number): void {
+  const voters = lab.members.filter((m) => m.voting);
+  const able = voters.filter((m) => lab.answers(m.hostId));
+  const own = able.find((m) => m.hostId === `host_${number}`);
+  if (own !== undefined && able.length < quorumOf(voters.length)) lab.recover(number);
 }
 
 /** Plays a scene, and looks at each plan with the world that it was made for. */
@@ -82,6 +103,17 @@ function play(
   return lab;
 }
 type Scene = typeof scene extends fc.Arbitrary<infer T> ? T : never;
+
+/** The same after quorum was lost, with two of three members, and etcd recovered. */
+function recovered(s: Scene): Scene {
+  const blows: Blow[] = [
+    { kind: 'lose', host: 1, service: 0 },
+    { kind: 'lose', host: 2, service: 0 },
+    { kind: 'recover', host: 0, service: 0 },
+    ...s.blows,
+  ];
+  return { ...s, hosts: Math.max(3, s.hosts), etcd: 3, blows, settles: [true, true, true, ...s.settles] };
+}
 
 const check = (look: (lab: Lab, result: PlannerResult) => void) =>
   fc.assert(
@@ -133,7 +165,8 @@ describe('whatever happens', () => {
       if (voters.filter((m) => answers(m.hostId)).length < quorumOf(voters.length)) return;
       const stopped = (plan?.actions ?? [])
         .filter((a) => a.service === 'etcd' && a.kind !== 'create')
-        .map((a) => a.hostId);
+        .map((a) => a.hostId)
+        .filter((hostId) => voters.some((m) => m.hostId === hostId));
       const removed = memberSteps.filter((s) => s.kind === 'remove').map((s) => s.hostId);
       const promoted = memberSteps.filter((s) => s.kind === 'promote').map((s) => s.hostId);
       const after = [...voters.map((m) => m.hostId).filter((id) => !removed.includes(id)), ...promoted];
@@ -173,6 +206,35 @@ describe('whatever happens', () => {
         const voters = lab.members.filter((m) => m.state === 'voter').length;
         expect(voters).toBe(lab.members.length);
         expect([possible, possible - ((possible + 1) % 2)]).toContain(voters);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('etcd begins anew where a member says so, once for each such member, and nothing joins it before', () => {
+    let begun: string[] = [];
+    const look = (lab: Lab, { plan, memberSteps }: PlannerResult) => {
+      const anew = (plan?.actions ?? []).filter((a) => a.reason.startsWith('etcd is recovered from what'));
+      const [member] = lab.members;
+      const planned = lab.parent?.instances.find((i) => i.service === 'etcd' && i.hostId === member?.hostId);
+      const due =
+        lab.members.length === 1 && member?.recoveredFrom != null && planned?.memberId !== member.id;
+      if (!due) return expect(anew).toEqual([]);
+      expect(memberSteps).toEqual([]);
+      for (const { kind, hostId, service } of anew) {
+        const { state } = lab.hosts.find((h) => h.id === hostId)!;
+        if (service === 'etcd') begun.push(`${lab.parent?.id} ${member.id}`);
+        expect([kind, state === 'active']).toEqual(
+          service === 'etcd' ? ['replace', true] : ['remove', false],
+        );
+      }
+    };
+    fc.assert(
+      fc.property(scene, (s) => {
+        begun = [];
+        play(recovered(s), look);
+        expect(begun.length).toBeGreaterThan(0);
+        expect(new Set(begun).size).toBe(begun.length);
       }),
       { numRuns: 300 },
     );

@@ -329,6 +329,75 @@ describe('etcd', () => {
     expect(lab.plan().memberSteps).toEqual([]);
   });
 
+  describe('that is recovered from lost quorum', () => {
+    const lost = () => {
+      const lab = new Lab(3, servicesOfScale(3, 3)).converge();
+      lab.lose(2);
+      lab.lose(3);
+      lab.plan();
+      lab.recover(1);
+      return lab;
+    };
+
+    it('begins anew on the survivor, and its lost hosts have no control plane any more', () => {
+      const lab = lost();
+      expect(actions(lab.plan()).sort()).toEqual([
+        'remove etcd host_2',
+        'remove etcd host_3',
+        'remove kube-apiserver host_2',
+        'remove kube-apiserver host_3',
+        'remove kube-scheduler host_2',
+        'remove kube-scheduler host_3',
+        'replace etcd host_1',
+      ]);
+      const starting = lab.plan();
+      expect(actions(starting)).toEqual([]);
+      expect(reasons(starting)).not.toContain('EtcdQuorumLost');
+      lab.settle();
+      expect(actions(lab.plan())).toEqual([]);
+      expect(lab.members).toHaveLength(1);
+    });
+
+    it('is restarted as any other afterwards, with what has changed of it', () => {
+      const lab = lost();
+      lab.converge();
+      lab.specs = { etcd: 1 };
+      expect(lab.plan().plan?.actions.map((a) => a.reason)).toEqual([
+        'what etcd on host-1 should run has changed',
+      ]);
+    });
+
+    it('grows by learners again once the hosts are back', () => {
+      const lab = lost();
+      lab.converge();
+      for (const n of [2, 3]) lab.change(n, { state: 'active', lastSeenMs: lab.now });
+      lab.converge();
+      expect(lab.members.map((m) => [m.hostId, m.state])).toEqual([
+        ['host_1', 'voter'],
+        ['host_2', 'voter'],
+        ['host_3', 'voter'],
+      ]);
+      expect(lab.hostsOf('kube-apiserver')).toEqual([1, 2, 3]);
+    });
+
+    it('is done with hosts that are removed for good, too', () => {
+      const lab = lost();
+      for (const n of [2, 3]) lab.change(n, { desiredState: 'removed' });
+      lab.converge();
+      expect([lab.hostsOf('etcd'), lab.hostsOf('kube-apiserver'), lab.members.length]).toEqual([[1], [1], 1]);
+    });
+
+    it('waits where the survivor is lost too', () => {
+      const lab = lost();
+      lab.lose(1);
+      const result = lab.plan();
+      expect(actions(result).filter((a) => a.startsWith('replace'))).toEqual([]);
+      expect(result.waits.map((w) => w.condition.message)).toContain(
+        'etcd is to be recovered from what host-1 holds, and host-1 cannot be seen',
+      );
+    });
+  });
+
   it('is never begun anew in an environment that was active', () => {
     const lab = new Lab(1);
     lab.bootstrapped = true;

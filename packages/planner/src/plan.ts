@@ -36,7 +36,9 @@ export function makePlan(input: PlannerInput): PlannerResult {
   const steps: EtcdMemberStep[] = [];
   for (const service of world.services) {
     const verdict = service.placement === 'etcd' ? etcdChanges(world, service) : placeChanges(world, service);
-    changes.push(...verdict.changes);
+    // What was decided of a place before stands, such as by a recovery of etcd.
+    const taken = new Set(changes.map(placeOf));
+    changes.push(...verdict.changes.filter((c) => !taken.has(placeOf(c))));
     waits.push(...verdict.waits);
     steps.push(...(verdict.steps ?? []));
   }
@@ -44,7 +46,8 @@ export function makePlan(input: PlannerInput): PlannerResult {
   const rolling = rollingChange(world, changes, steps.length > 0);
   const rolls = rolling.changes.length + rolling.waits.length > 0;
   const moving = rolls ? { changes: [], waits: [] } : movingChange(world);
-  changes.push(...rolling.changes, ...moving.changes);
+  const taken = new Set(changes.map(placeOf));
+  changes.push(...[...rolling.changes, ...moving.changes].filter((c) => !taken.has(placeOf(c))));
   changes.push(...reloads(world, changes));
   return result(world, changes, [...waits, ...rolling.waits, ...moving.waits], steps);
 }
@@ -70,6 +73,8 @@ function result(
     nextLookAt: all.length === 0 ? null : Math.min(...all.map((w) => w.nextLookAt)),
   };
 }
+
+const placeOf = (change: Change) => place(change.service.name, change.hostId);
 
 /** Instances of services that the system stack no longer has. */
 function orphans(world: World): Change[] {
@@ -135,7 +140,17 @@ function actionOf(change: Change, instanceId: string): PlanAction {
 function instanceOf(world: World, change: Change, id: string): PlannedInstance {
   const { service, hostId, notBefore } = change;
   const hashes = hashesOf(world, change);
-  return { id, serviceId: service.id, service: service.name, hostId, ...hashes, after: [], notBefore };
+  const member = service.placement === 'etcd' ? world.members.find((m) => m.hostId === hostId) : undefined;
+  return {
+    id,
+    serviceId: service.id,
+    service: service.name,
+    hostId,
+    ...hashes,
+    ...(member === undefined ? {} : { memberId: member.id }),
+    after: [],
+    notBefore,
+  };
 }
 
 function hashesOf({ input }: World, { service, hostId }: Change) {

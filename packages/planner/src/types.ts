@@ -97,6 +97,8 @@ export interface PlannerMember {
   state: EtcdMemberState;
   /** It votes, as far as is known: it counts for quorum, promoted or not yet removed. */
   voting: boolean;
+  /** Data of a member of before that its own is made from, where it is the first of a recovered etcd. */
+  recoveredFrom?: string | null;
   /** Why the call that its state stands for has not succeeded yet. */
   lastError: string | null;
 }

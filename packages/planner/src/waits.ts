@@ -262,10 +262,17 @@ const calm: Partial<Record<ConditionType, ConditionInput>> = {
   Brake: { type: 'Brake', status: 'False', reason: 'HostsPresent', message: 'No brake is on' },
 };
 
-/** One condition of each type that the planner owns: the first wait of the type speaks, the others are added to it. */
+/**
+ * One condition of each type that the planner owns: the first wait of the type speaks, or that of a lost quorum, as nothing
+ * is graver; the others are added to it.
+ */
 export function conditionsOf(waits: readonly PlanWait[]): ConditionInput[] {
   return Object.values(calm).map((fallback) => {
-    const own = waits.map((w) => w.condition).filter((c) => c.type === fallback.type);
+    const gravity = (c: ConditionInput) => (c.reason === 'EtcdQuorumLost' ? 0 : 1);
+    const own = waits
+      .map((w) => w.condition)
+      .filter((c) => c.type === fallback.type)
+      .sort((a, b) => gravity(a) - gravity(b));
     const [first] = own;
     if (first === undefined) return fallback;
     return { ...first, message: own.map((c) => c.message).join('. ') };

@@ -3,6 +3,7 @@ import { recordEvents } from '@rancher/db';
 import { type Condition, canonicalJson, type EventInput, findCondition, setCondition } from '@rancher/domain';
 import { recordNodes } from './check-nodes.ts';
 import type { Context } from './context.ts';
+import { recordApplied } from './etcd-members.ts';
 import { event, type Findings, lookInto } from './look.ts';
 import { keepLabelsInStep } from './node-labels.ts';
 import { isSimulated } from './simulated.ts';
@@ -62,6 +63,7 @@ async function write(context: Context, world: World, found: Findings): Promise<v
     before = { ...row, conditions: row.conditions as unknown as Condition[] };
   }
   const nodes = found.nodes === null ? [] : await recordNodes(context, world, found.nodes, now);
+  if (found.etcd !== null) await recordApplied(prisma, id, found.etcd);
   await keepLabelsInStep(context, world, found.nodes ?? []);
   await recordEvents(prisma, [...turnEvents(world, before.conditions, found), ...found.events, ...nodes]);
   const turned = found.conditions.some((c) => findCondition(before.conditions, c.type)?.status !== c.status);

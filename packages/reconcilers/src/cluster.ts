@@ -47,7 +47,16 @@ export interface Node {
 }
 
 export interface EtcdView {
-  members: { name: string; healthy: boolean; leader?: boolean; learner?: boolean; error?: string }[];
+  members: {
+    name: string;
+    hostId?: string;
+    healthy: boolean;
+    leader?: boolean;
+    learner?: boolean;
+    /** Raft index up to which it has applied everything. */
+    appliedIndex?: number;
+    error?: string;
+  }[];
   alarms: { member: string; alarm: string }[];
 }
 

@@ -2,6 +2,7 @@ import { etcdDataDir, etcdPeerUrl } from '@rancher/components';
 import type { PrismaClient } from '@rancher/db';
 import type { EtcdMemberState, EtcdMemberStep } from '@rancher/domain';
 import { foundingMembers, type PlannerInput } from '@rancher/planner';
+import type { EtcdView } from './cluster.ts';
 import type { HostRow, MemberRow, World } from './world.ts';
 
 /** The members as specs are rendered from them: the rows, or the first members that this plan is about to record. */
@@ -68,9 +69,28 @@ function newRow(world: World, step: EtcdMemberStep, all: readonly EtcdMemberStep
     dataDir: etcdDataDir(step.memberId),
     initialCluster: founds ? all.map((s) => peerOf(world, s.hostId).entry).join() : '',
     initialClusterState: founds ? 'new' : 'existing',
+    recoveredFrom: null,
+    appliedIndex: null,
+    appliedAt: null,
     reason: step.reason,
     lastError: null,
   };
+}
+
+/** What members were seen to hold: should quorum be lost, it tells what may be lost with those that do not answer. */
+export async function recordApplied(
+  prisma: PrismaClient,
+  environmentId: string,
+  { members }: EtcdView,
+): Promise<void> {
+  const seen = members.flatMap(({ hostId, appliedIndex }) =>
+    hostId === undefined || appliedIndex === undefined ? [] : [{ hostId, appliedIndex }],
+  );
+  if (seen.length === 0) return;
+  await prisma.$executeRaw`
+    UPDATE "EtcdMember" m SET "appliedIndex" = r."appliedIndex", "appliedAt" = now()
+    FROM jsonb_to_recordset(${JSON.stringify(seen)}::jsonb) AS r("hostId" text, "appliedIndex" bigint)
+    WHERE m."environmentId" = ${environmentId} AND m."hostId" = r."hostId"`;
 }
 
 /** A host as etcd knows it. @throws Error for one whose address is not known */

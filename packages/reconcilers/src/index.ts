@@ -3,6 +3,12 @@ export { checkEnvironment } from './check.ts';
 export { type Cluster, createCluster } from './cluster.ts';
 export type { Context, Log } from './context.ts';
 export { reconcileEnvironment } from './environment.ts';
+export {
+  chooseSurvivor,
+  type MemberAnswer,
+  type RecoveryChoice,
+  recordRecovery,
+} from './etcd-recovery.ts';
 export { advanceHostOperation } from './host-actions/advance.ts';
 export type { DrainDetails, DrainOptions } from './host-actions/drain-options.ts';
 export { recordSharedIdentity } from './host-identity.ts';
@@ -23,4 +29,4 @@ export { runtimeLabel } from './simulated.ts';
 export { SpecCache } from './specs.ts';
 export { sweep } from './sweep.ts';
 export { ensureSystemStack, scaleOf, systemStackName } from './system-stack.ts';
-export type { OperationStep } from './world.ts';
+export { loadWorld, type OperationStep, type World } from './world.ts';

@@ -57,6 +57,8 @@ export class Lab {
     nodeLabels: new Map<string, Record<string, string>>(),
     applied: [] as string[],
     alarms: [] as object[],
+    /** Raft index that the member on a host tells, by the host's id. */
+    etcdApplied: {} as Record<string, number>,
     /** Changes of etcd's members that were asked for. */
     memberChanges: [] as string[],
     /** What etcd answers to them instead of doing them. */
@@ -205,7 +207,15 @@ export class Lab {
       return [200, { initialCluster: 'host-1=https://10.1.0.1:2380' }];
     }
     if (url.startsWith('/internal/')) {
-      return [200, { members: [{ name: 'host-1', healthy: true }], alarms: this.kube.alarms }];
+      const told = Object.entries(this.kube.etcdApplied);
+      const members = told.map(([hostId, appliedIndex]) => ({
+        name: hostId,
+        hostId,
+        healthy: true,
+        appliedIndex,
+      }));
+      const healthy = members.length > 0 ? members : [{ name: 'host-1', healthy: true }];
+      return [200, { members: healthy, alarms: this.kube.alarms }];
     }
     if (!this.kube.ready) return [500, '[+]ping ok\n[-]etcd failed: reason withheld\n'];
     if (url.endsWith('/readyz')) return [200, 'ok'];

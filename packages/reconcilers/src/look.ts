@@ -20,6 +20,7 @@ export interface Findings {
   conditions: ConditionInput[];
   appliedObjectsHash: string | null;
   nodes: Node[] | null;
+  etcd: EtcdView | null;
   events: EventInput[];
 }
 
@@ -47,6 +48,7 @@ async function look(context: Context, world: World): Promise<Findings> {
     conditions: [],
     appliedObjectsHash: environment.appliedObjectsHash,
     nodes: null,
+    etcd: null,
     events: [],
   };
   if (!found.serves) {
@@ -140,6 +142,7 @@ async function lookAtEtcd({ cluster }: Context, world: World, found: Findings): 
     found.conditions.push(waiting(world, 'EtcdHealthy', 'NotSeen', 'etcd cannot be asked', lastError));
     return;
   }
+  found.etcd = view;
   const ill = view.members.filter((m) => !m.healthy);
   const alarms = view.alarms.map((a) => `${a.alarm} on ${a.member}`);
   const troubles = [

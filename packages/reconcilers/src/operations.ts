@@ -1,5 +1,6 @@
 import { type Condition, type EventInput, findCondition } from '@rancher/domain';
 import { inWords } from '@rancher/planner';
+import { recoveryEvents, recoveryStep } from './etcd-recovery-progress.ts';
 import type { DrainDetails } from './host-actions/drain-options.ts';
 import { actionStep, actionSteps, drainDeadlineMs, type Progress } from './host-actions/progress.ts';
 import { isWiping } from './removal.ts';
@@ -11,6 +12,7 @@ export type OperationKind =
   | 'environment.activate'
   | 'environment.deactivate'
   | 'environment.remove'
+  | 'environment.recoverEtcd'
   | 'host.create'
   | 'host.cordon'
   | 'host.uncordon'
@@ -39,6 +41,10 @@ const kinds: Record<OperationKind, Kind> = {
   'environment.activate': { steps: ['system-stack', 'api-server', 'nodes'], deadlineMs: 10 * minutes },
   'environment.deactivate': { steps: ['deactivate'], deadlineMs: minutes },
   'environment.remove': { steps: ['stop-instances', 'wipe-hosts', 'remove'], deadlineMs: 10 * minutes },
+  'environment.recoverEtcd': {
+    steps: ['recover-etcd', 'control-plane', 'api-server'],
+    deadlineMs: 10 * minutes,
+  },
   'host.create': { steps: ['register', 'system-stack', 'node'], deadlineMs: 30 * minutes },
   'host.cordon': { steps: ['cordon'], deadlineMs: 10 * minutes },
   'host.uncordon': { steps: ['uncordon'], deadlineMs: 10 * minutes },
@@ -78,6 +84,7 @@ export function advanceOperations(
     const next = advance(operation, world, status, now);
     if (next === null) continue;
     changed.push(next);
+    events.push(...recoveryEvents(world, operation, next));
     if (next.state !== 'running') events.push(finished(world, next, now));
   }
   return { changed, events };
@@ -147,6 +154,8 @@ function progressOf(operation: OperationRow, step: string, world: World, status:
     case 'environment.create':
     case 'environment.activate':
       return environmentStep(step, status);
+    case 'environment.recoverEtcd':
+      return step === 'api-server' ? environmentStep(step, status) : recoveryStep(step, world, operation);
     case 'environment.deactivate':
       return status.state === 'inactive' ? true : 'The environment is being frozen';
     case 'environment.remove':

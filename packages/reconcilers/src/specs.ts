@@ -38,11 +38,15 @@ export class SpecCache {
   /** The renderer for one environment as it is placed now. */
   renderer({ environment, hosts, placement, members }: Scene): Render {
     const byId = new Map(hosts.map((h) => [h.id, h]));
-    const { id, name, kubernetesVersion, podCidr, serviceCidr, controlPlaneReplicas, options } = environment;
+    const { id, name, kubernetesVersion, podCidr, serviceCidr, controlPlaneReplicas } = environment;
+    const { options, etcdRecovery } = environment;
     const voters = members.filter((m) => m.voting).map((m) => m.hostId);
     const etcdHosts = hostsOf('etcd', placement);
     const shared = {
-      environment: { id, name, kubernetesVersion, podCidr, serviceCidr, controlPlaneReplicas, options },
+      environment: {
+        ...{ id, name, kubernetesVersion, podCidr, serviceCidr, controlPlaneReplicas },
+        ...{ options, etcdRecovery },
+      },
       etcd: peersOf(voters, byId),
       apiServers: peersOf(hostsOf('control-plane', placement), byId),
     };
@@ -91,8 +95,8 @@ export class SpecCache {
 /** Only what it starts with: a member that learns or votes must not be started anew for that. */
 function memberContext(row: MemberRow | undefined): EtcdMember | null {
   if (row === undefined) return null;
-  const { dataDir, initialCluster, initialClusterState } = row;
-  return { dataDir, initialCluster, initialClusterState };
+  const { dataDir, initialCluster, initialClusterState, recoveredFrom } = row;
+  return { dataDir, initialCluster, initialClusterState, recoveredFrom };
 }
 
 function hostsOf(placed: 'etcd' | 'control-plane', placement: Scene['placement']): readonly string[] {

@@ -189,8 +189,12 @@ function stateOf(
   const steps = planned.plan?.actions.some((a) => a.kind === 'replace' && a.graceMs === undefined) ?? false;
   const regroups =
     members.some((m) => m.state !== 'voter') || planned.memberSteps.some((s) => s.kind !== 'found');
-  // The last instance of a roll is still on its way while the state says so and not everything is healthy.
-  const ending = environment.state === 'updating' && !ready;
+  // The last instance of a roll is still on its way while the state says so and not everything is healthy; on hosts that
+  // cannot be seen nothing is on its way.
+  const seen = new Set(hosts.filter((h) => h.state === 'active').map((h) => h.id));
+  const lost = seen.size < hosts.length;
+  const calm = lost && instances.every((i) => !seen.has(i.hostId) || i.health === 'healthy');
+  const ending = environment.state === 'updating' && !ready && !calm;
   return rolls || steps || regroups || ending ? 'updating' : 'active';
 }
 
@@ -207,6 +211,13 @@ function eventsOf({ environment }: World, status: Status, now: Date): EventInput
     const message = on ? brake.message : 'The hosts are back: the brake is released';
     events.push({ ...about, type: on ? 'Warning' : 'Normal', reason: on ? 'BrakeOn' : 'BrakeOff', message });
   }
+  const lost = (conditions: readonly Condition[]) => {
+    const blocked = findCondition(conditions, 'PlanBlocked');
+    return blocked?.reason === 'EtcdQuorumLost' ? blocked : undefined;
+  };
+  const quorumLost = lost(status.conditions);
+  if (quorumLost !== undefined && lost(environment.conditions) === undefined)
+    events.push({ ...about, type: 'Warning', reason: 'EtcdQuorumLost', message: quorumLost.message });
   if (status.state === 'active' && environment.activeAt === null) {
     const durationMs = now.getTime() - Date.parse(environment.createdAt);
     const message = `Environment ${environment.name} is active, ${inWords(durationMs)} after it was asked for`;

@@ -51,6 +51,7 @@ export interface EnvironmentRow {
   resourceVersion: number;
   targetPlanId: string | null;
   brakeReleasedAt: string | null;
+  etcdRecovery: string | null;
   appliedObjectsHash: string | null;
   nextLookAt: string | null;
   activeAt: string | null;
@@ -98,6 +99,10 @@ export interface MemberRow {
   dataDir: string;
   initialCluster: string;
   initialClusterState: 'new' | 'existing';
+  recoveredFrom: string | null;
+  /** What it was last seen to have applied, and when; null before it was first asked. */
+  appliedIndex: number | null;
+  appliedAt: string | null;
   reason: string;
   lastError: string | null;
 }

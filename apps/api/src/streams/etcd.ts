@@ -10,6 +10,8 @@ export interface EtcdMember {
   learner?: boolean;
   version?: string;
   dbSizeBytes?: number;
+  /** Raft index up to which it has applied everything. */
+  appliedIndex?: number;
   error?: string;
 }
 export interface EtcdStatus {
@@ -34,6 +36,7 @@ interface StatusResponse {
   version?: string;
   dbSize?: string;
   leader?: string;
+  raftAppliedIndex?: string;
 }
 
 /**
@@ -90,6 +93,7 @@ function memberView(member: MemberResponse, answered: Asked | undefined): EtcdMe
           leader: status.leader === member.ID,
           version: status.version ?? '',
           dbSizeBytes: Number(status.dbSize ?? 0),
+          appliedIndex: Number(status.raftAppliedIndex ?? 0),
           ...(leader ? {} : { error: 'it knows no leader' }),
         }),
   };

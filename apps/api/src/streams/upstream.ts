@@ -14,14 +14,21 @@ const handshakeTimeoutMs = 10_000;
 const idleMs = 60_000;
 const maxIdleSockets = 8;
 
-/** Where a component listens, and who may call it: its authority, and the name its certificate has. */
+/** Who may call a component: its authority, and the name its certificate has. Null: whoever is on its host, without TLS. */
 const components = {
   'kube-apiserver': { authority: 'kubernetes', serverName: 'kubernetes', organizations: ['system:masters'] },
   etcd: { authority: 'etcd', serverName: 'localhost', organizations: [] },
-} as const satisfies Record<
-  StreamTarget,
-  { authority: AuthorityName; serverName: string; organizations: string[] }
->;
+  'etcd-metrics': null,
+} as const satisfies Record<StreamTarget, Caller | null>;
+
+/** Node keeps only sockets alive, not any stream: a tunnel without TLS is none. */
+type SecureTarget = Exclude<StreamTarget, 'etcd-metrics'>;
+
+interface Caller {
+  authority: AuthorityName;
+  serverName: string;
+  organizations: readonly string[];
+}
 
 interface ClientCertificate {
   cert: string;
@@ -32,8 +39,8 @@ interface ClientCertificate {
 
 export interface Upstreams {
   /** A keep-alive agent whose connections are TLS, through the tunnel to one host's component. */
-  agent(environmentId: string, hostId: string, target: StreamTarget): HttpAgent;
-  /** One for a single request, whose connection nobody uses again. */
+  agent(environmentId: string, hostId: string, target: SecureTarget): HttpAgent;
+  /** One for a single request, whose connection nobody uses again: with TLS where the component has it. */
   agentForOnce(environmentId: string, hostId: string, target: StreamTarget): HttpAgent;
   close(): void;
 }
@@ -48,16 +55,20 @@ export function createUpstreams(options: {
   const certificates = new Map<string, ClientCertificate>();
 
   /** Made in memory for a week, and again at two thirds of it. */
-  async function certificate(environmentId: string, target: StreamTarget): Promise<ClientCertificate> {
+  async function certificate(
+    environmentId: string,
+    target: StreamTarget,
+    caller: Caller,
+  ): Promise<ClientCertificate> {
     const id = `${environmentId}/${target}`;
     const known = certificates.get(id);
     if (known !== undefined && Date.now() < known.renewAt) return known;
-    const authority = await secrets.authority(environmentId, components[target].authority);
+    const authority = await secrets.authority(environmentId, caller.authority);
     const keys = generateKeyPair();
     const { certificatePem, notAfter } = await issueCertificate(authority, {
       publicKeyPem: keys.publicKeyPem,
       commonName: serverCommonName,
-      organizations: components[target].organizations,
+      organizations: [...caller.organizations],
       usages: ['client'],
       days: certificateDays,
     });
@@ -72,10 +83,12 @@ export function createUpstreams(options: {
     return made;
   }
 
-  async function dial(environmentId: string, hostId: string, target: StreamTarget): Promise<TLSSocket> {
-    const { cert, key, ca } = await certificate(environmentId, target);
+  async function dial(environmentId: string, hostId: string, target: StreamTarget): Promise<Duplex> {
+    const caller: Caller | null = components[target];
+    if (caller === null) return unencrypted(await tunnels.openTunnel(hostId, target));
+    const { cert, key, ca } = await certificate(environmentId, target, caller);
     const tunnel = await tunnels.openTunnel(hostId, target);
-    return handshake(tunnel, { cert, key, ca, servername: components[target].serverName });
+    return handshake(tunnel, { cert, key, ca, servername: caller.serverName });
   }
 
   return {
@@ -114,6 +127,11 @@ class TunnelAgent extends HttpAgent {
       (error: Error) => done?.(error, undefined as never),
     );
   }
+}
+
+function unencrypted(tunnel: Duplex): Duplex {
+  tunnel.on('error', () => {}); // its user hears of it by the close
+  return tunnel;
 }
 
 /** TLS on a stream. @throws the stream's or the handshake's error, or when it takes longer than 10 s */

@@ -12,11 +12,11 @@ import {
 import { type Command, Option } from 'commander';
 import type { Context } from '../context.ts';
 import { environmentsOf, findEnvironment, hostsOf } from '../environments.ts';
-import { waitForOperation } from '../operations.ts';
 import { jsonOption, keyValue, timeoutOption, waitOption, wholeNumber } from '../options.ts';
 import { age, type Output, table } from '../output.ts';
 import type { OpenContext } from '../program.ts';
-import { runSteps } from '../progress/steps.ts';
+import { wait } from '../progress/wait.ts';
+import { registerRecover } from './environment-recover.ts';
 import { type Replicas, registerUpdate, replicasOption } from './environment-update.ts';
 
 interface CreateOptions {
@@ -53,6 +53,7 @@ export function registerEnvironment(program: Command, open: OpenContext): void {
     .addOption(jsonOption())
     .action((name: string, options: CreateOptions) => create(open(), name, options));
   registerUpdate(environment, open);
+  registerRecover(environment, open);
   environment
     .command('list')
     .alias('ls')
@@ -138,23 +139,6 @@ async function remove(
     : operation;
   if (options.json) output.json(after);
   else output.print(`environment ${name} (${id}) is ${options.wait ? 'removed' : 'being removed'}`);
-}
-
-/** Waits for an operation with a line of progress. */
-export async function wait(
-  context: Context,
-  title: string,
-  operation: Operation,
-  seconds: number,
-): Promise<void> {
-  const step = {
-    title,
-    run: async (report: (text: string) => void, signal: AbortSignal) => {
-      await waitForOperation(context.client, operation.id, { withinMs: seconds * 1000, report, signal });
-      return 'done';
-    },
-  };
-  await runSteps([step], context.output, context.signal);
 }
 
 async function list({ client, output }: Context, options: { json: boolean }): Promise<void> {

@@ -12,7 +12,7 @@ import type { Context } from '../context.ts';
 import { findHost } from '../environments.ts';
 import { environmentOption, jsonOption, timeoutOption, waitOption, wholeNumber } from '../options.ts';
 import type { OpenContext } from '../program.ts';
-import { wait } from './environment.ts';
+import { wait } from '../progress/wait.ts';
 
 interface ActionOptions {
   environment: string;

@@ -5,7 +5,7 @@ import { findEnvironment, findHost, hostsOf } from '../environments.ts';
 import { environmentOption, jsonOption, timeoutOption, waitOption } from '../options.ts';
 import { age, table } from '../output.ts';
 import type { OpenContext } from '../program.ts';
-import { wait } from './environment.ts';
+import { wait } from '../progress/wait.ts';
 import {
   type DrainFlags,
   deadlineOption,

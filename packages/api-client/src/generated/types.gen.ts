@@ -278,6 +278,47 @@ export type Kubeconfig = {
     kubeconfig: string;
 };
 
+export type EtcdRecovery = {
+    /**
+     * The host whose member etcd begins anew from. Default: of those that answer, the one that holds the most
+     */
+    hostId?: string;
+};
+
+export type EtcdRecoveryPreview = {
+    kind: 'EtcdRecoveryPreview';
+    survivor: {
+        hostId: string;
+        host: string;
+        memberId: string;
+        /**
+         * Raft index up to which it has applied everything
+         */
+        appliedIndex: number;
+    };
+    members: Array<{
+        hostId: string;
+        host: string;
+        answers: boolean;
+        /**
+         * Now, or when it was last asked with success; null where it never was
+         */
+        appliedIndex: number | null;
+        /**
+         * When it was last asked with success
+         */
+        appliedAt: string | null;
+        /**
+         * When its host was last heard
+         */
+        lastSeenAt: string | null;
+    }>;
+    /**
+     * What may be lost, in words
+     */
+    message: string;
+};
+
 export type Host = {
     id: string;
     kind: 'Host';
@@ -1486,6 +1527,80 @@ export type GenerateKubeconfigResponses = {
 };
 
 export type GenerateKubeconfigResponse = GenerateKubeconfigResponses[keyof GenerateKubeconfigResponses];
+
+export type RecoverEtcdData = {
+    body: EtcdRecovery;
+    headers?: {
+        /**
+         * The same key with the same body gives the same answer, and the work is done once.
+         */
+        'idempotency-key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: {
+        /**
+         * Change nothing; answer with who would survive, and what may be lost.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/environments/{id}/actions/recoverEtcd';
+};
+
+export type RecoverEtcdErrors = {
+    /**
+     * Codes: invalid_request, invalid_value, unknown_field
+     */
+    400: Problem;
+    /**
+     * Codes: unauthenticated
+     */
+    401: Problem;
+    /**
+     * Codes: forbidden
+     */
+    403: Problem;
+    /**
+     * Codes: not_found
+     */
+    404: Problem;
+    /**
+     * Codes: conflict
+     */
+    409: Problem;
+    /**
+     * Codes: idempotency_mismatch
+     */
+    422: Problem;
+    /**
+     * Codes: rate_limited
+     */
+    429: Problem;
+    /**
+     * Codes: internal
+     */
+    500: Problem;
+    /**
+     * Codes: unavailable
+     */
+    503: Problem;
+};
+
+export type RecoverEtcdError = RecoverEtcdErrors[keyof RecoverEtcdErrors];
+
+export type RecoverEtcdResponses = {
+    /**
+     * Done
+     */
+    200: EtcdRecoveryPreview;
+    /**
+     * Begun: the operation tells how it goes
+     */
+    202: Operation;
+};
+
+export type RecoverEtcdResponse = RecoverEtcdResponses[keyof RecoverEtcdResponses];
 
 export type ReleaseBrakeData = {
     body?: never;

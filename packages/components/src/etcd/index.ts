@@ -1,4 +1,12 @@
-import { artifactPath, hostPaths, type InstanceSpec, probeDefaults } from '@rancher/domain';
+import {
+  artifactPath,
+  hostPaths,
+  type InstanceSpec,
+  probeDefaults,
+  type SeedSpec,
+  seedMarker,
+  seedTarget,
+} from '@rancher/domain';
 import type { Component, ComponentContext, EtcdMember } from '../component.ts';
 import { withDefaults } from '../options.ts';
 import { certificate, serviceDirectories } from '../shared/certificates.ts';
@@ -38,7 +46,7 @@ function spec(ctx: ComponentContext): InstanceSpec {
     command: [artifactPath({ name, version }, 'etcd'), ...etcdFlags(ctx, member)],
     env: {},
     directories: [...serviceDirectories(name), { path: hostPaths.etcd, mode: 0o700 }],
-    dataDirectories: [member.dataDir],
+    ...dataOf(ctx, member),
     files: [],
     secrets: [],
     certificates: Object.values(certificatesOf(ctx)),
@@ -52,6 +60,42 @@ function spec(ctx: ComponentContext): InstanceSpec {
     oomScoreAdj: oomScore(ctx, -997),
     cgroups: [],
   };
+}
+
+/** How far the revision of recovered data goes ahead: farther than anything that was written and is lost (etcd's own advice). */
+const revisionBump = 1_000_000_000;
+
+function dataOf(ctx: ComponentContext, member: EtcdMember): Pick<InstanceSpec, 'dataDirectories' | 'seed'> {
+  const { dataDir: path, recoveredFrom: from } = member;
+  if (from === null) return { dataDirectories: [path] };
+  return {
+    dataDirectories: [path, from, seedMarker(path)],
+    seed: { path, from, command: recovery(ctx, member, from) },
+  };
+}
+
+/**
+ * Makes the data of a cluster of its own from what a member of another had: the members of before are not in it and, as it
+ * has another cluster id, can neither join nor be joined. Every watch of before is told to list anew, as what it has seen
+ * may be lost (etcd's documentation, "Disaster recovery": `--bump-revision`, `--mark-compacted`).
+ */
+function recovery(ctx: ComponentContext, member: EtcdMember, from: string): SeedSpec['command'] {
+  const version = companionsOf(ctx.environment.kubernetesVersion).etcd;
+  return [
+    artifactPath({ name, version }, 'etcdutl'),
+    ...['snapshot', 'restore', `${from}/member/snap/db`],
+    ...flags({
+      // A database that is copied has no hash at its end.
+      'skip-hash-check': true,
+      'data-dir': seedTarget,
+      name: ctx.host.name,
+      'initial-cluster': member.initialCluster,
+      'initial-cluster-token': member.dataDir,
+      'initial-advertise-peer-urls': etcdPeerUrl(ctx.host.address),
+      'bump-revision': revisionBump,
+      'mark-compacted': true,
+    }),
+  ];
 }
 
 function certificatesOf(ctx: ComponentContext) {

@@ -3,7 +3,14 @@ import type { Component, ComponentContext } from '../component.ts';
 import { withDefaults } from '../options.ts';
 import { clientCertificate, loopbackCertificate, serviceDirectories } from '../shared/certificates.ts';
 import { kubeconfigFile } from '../shared/kubeconfig.ts';
-import { electsLeader, flags, kubernetesArtifact, kubernetesProgram, oomScore } from '../shared/process.ts';
+import {
+  electsLeader,
+  flags,
+  kubernetesArtifact,
+  kubernetesProgram,
+  oomScore,
+  recoveryEnv,
+} from '../shared/process.ts';
 
 const name = 'kube-controller-manager';
 const port = 10257;
@@ -68,7 +75,7 @@ function spec(ctx: ComponentContext): InstanceSpec {
         'kube-api-burst': 400,
       }),
     ],
-    env: {},
+    env: recoveryEnv(ctx),
     directories: serviceDirectories(name),
     files: [kubeconfig],
     secrets: Object.values(secrets),

@@ -2,7 +2,14 @@ import { type FileSpec, type InstanceSpec, probeDefaults, servicePath } from '@r
 import type { Component, ComponentContext } from '../component.ts';
 import { clientCertificate, loopbackCertificate, serviceDirectories } from '../shared/certificates.ts';
 import { kubeconfigFile } from '../shared/kubeconfig.ts';
-import { electsLeader, flags, kubernetesArtifact, kubernetesProgram, oomScore } from '../shared/process.ts';
+import {
+  electsLeader,
+  flags,
+  kubernetesArtifact,
+  kubernetesProgram,
+  oomScore,
+  recoveryEnv,
+} from '../shared/process.ts';
 import { yaml } from '../shared/yaml.ts';
 
 const name = 'kube-scheduler';
@@ -42,7 +49,7 @@ function spec(ctx: ComponentContext): InstanceSpec {
         'authentication-skip-lookup': true,
       }),
     ],
-    env: {},
+    env: recoveryEnv(ctx),
     directories: serviceDirectories(name),
     files: [configuration, kubeconfig],
     secrets: [],

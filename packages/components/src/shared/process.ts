@@ -30,6 +30,11 @@ export function flags(values: Record<string, string | number | boolean | undefin
     .map(([name, value]) => `--${name}=${value}`);
 }
 
+/** What a process learnt of etcd before a recovery must not outlive it: another recovery is another spec. */
+export function recoveryEnv({ environment }: ComponentContext): Record<string, string> {
+  return environment.etcdRecovery === null ? {} : { RANCHER_ETCD_RECOVERY: environment.etcdRecovery };
+}
+
 /** Several control planes elect a leader; a single one must not wait for the lease of its predecessor. */
 export function electsLeader(ctx: ComponentContext): boolean {
   return ctx.environment.controlPlaneReplicas > 1;

@@ -1,6 +1,7 @@
 import type { App, Context } from '../../../context.ts';
 import { activationActions } from './actions/activation.ts';
 import { generateKubeconfig } from './actions/generate-kubeconfig.ts';
+import { recoverEtcd } from './actions/recover-etcd.ts';
 import { releaseBrake } from './actions/release-brake.ts';
 import { createEnvironment } from './create.ts';
 import { getEnvironment } from './get.ts';
@@ -16,5 +17,6 @@ export function environments(app: App, context: Context): void {
   removeEnvironment(app, context);
   activationActions(app, context);
   generateKubeconfig(app, context);
+  recoverEtcd(app, context);
   releaseBrake(app, context);
 }
