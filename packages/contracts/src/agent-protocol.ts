@@ -118,8 +118,12 @@ export type ServerRequest =
 /** kubelet's, which every host has. */
 export const peerPort = 10250;
 
-/** Where a stream may go: a port of the host's own components, never an address of the caller's choice. */
-export const streamTargets = { 'kube-apiserver': 6443, etcd: 2379, 'etcd-metrics': 2381 } as const;
+/**
+ * Where a stream may go: a port of the host's own components, never an address of the caller's choice. To Kubernetes it
+ * goes by the host's balancer, which leads to its own API server while that is ready: one whose etcd is cut off from the
+ * other members runs, and answers nothing.
+ */
+export const streamTargets = { 'kube-apiserver': 6444, etcd: 2379, 'etcd-metrics': 2381 } as const;
 export type StreamTarget = keyof typeof streamTargets;
 
 /**

@@ -90,6 +90,10 @@ it('a local host is switched off and on: its machine says so, its agent that it 
   await agent!.connect();
   await reconcileEnvironment(lab.context, environmentId);
   expect(await states('host.powerOn')).toBe('succeeded');
+  // Asked for again, it is on already: there will be no other connection.
+  const id = await lab.operation(environmentId, 'host.powerOn', target);
+  await reconcileEnvironment(lab.context, environmentId);
+  expect((await lab.prisma.operation.findUniqueOrThrow({ where: { id } })).state).toBe('succeeded');
   expect((await lab.events(environmentId)).filter((e) => e.startsWith('HostPowered'))).toEqual([
     'HostPoweredOff: host-1 was switched off, as by pulling the plug',
     'HostPoweredOn: host-1 was switched on',

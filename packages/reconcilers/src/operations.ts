@@ -216,13 +216,15 @@ function hostStep(step: string, world: World, hostId: string): Progress {
 function powerStep(step: string, world: World, operation: OperationRow): Progress {
   const host = world.hosts.find((h) => h.id === operation.target.id);
   if (host === undefined) return 'The host is not there any more';
-  const powered = findCondition(host.conditions, 'Powered')?.status;
+  const powered = findCondition(host.conditions, 'Powered');
   if (step === 'power-off')
-    return powered === 'False' ? true : `Its machine has not said yet that ${host.name} is off`;
+    return powered?.status === 'False' ? true : `Its machine has not said yet that ${host.name} is off`;
   if (step === 'power-on')
-    return powered !== 'False' ? true : `Its machine has not said yet that ${host.name} is on`;
-  const connected =
-    host.connectedTo !== null && (ms(host.connectedAt) ?? 0) >= Date.parse(operation.createdAt);
+    return powered?.status !== 'False' ? true : `Its machine has not said yet that ${host.name} is on`;
+  const asked = Date.parse(operation.createdAt);
+  // What was on when it was asked for has no new connection to make.
+  const wasOn = powered === undefined || Date.parse(powered.lastTransitionTime) < asked;
+  const connected = host.connectedTo !== null && (wasOn || (ms(host.connectedAt) ?? 0) >= asked);
   return connected && host.state === 'active' ? true : `The agent of ${host.name} has not connected yet`;
 }
 

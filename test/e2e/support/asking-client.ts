@@ -1,4 +1,4 @@
-/** A client that asks the Kubernetes API through a host's own balancer, again and again, and tells what it lived through. */
+/** Clients on a host that ask again and again, and tell what they lived through. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { type Installation, until } from './installation.ts';
@@ -20,31 +20,57 @@ export interface AskingClient {
 
 const askers = 4;
 
-/** Resolves once it has begun to ask. */
+/** Asks the API server through the host's own balancer. Resolves once it has begun. */
 export async function askFrom(
   rancher: Installation,
   environment: string,
   host: string,
 ): Promise<AskingClient> {
+  const pid = await kubeletOf(rancher, environment, host);
+  const pki = `/proc/${pid}/root/var/lib/rancher-agent/services/kube-proxy/pki`;
+  const asks = ['./asking-client-main.ts', pki, '/api/v1/services?limit=1', String(askers)];
+  const client = await start<Heard>(pid, asks);
+  return { askers, ...client };
+}
+
+export interface AskingServices {
+  /** For each URL, what failed and when its request was sent. */
+  end(): Promise<{ url: string; asked: number; failures: { at: number; what: string }[] }[]>;
+  kill(): void;
+}
+
+/** Asks web servers, each on a new connection every time. Resolves once it has begun. */
+export async function askServicesFrom(
+  rancher: Installation,
+  environment: string,
+  host: string,
+  urls: string[],
+): Promise<AskingServices> {
+  return start(await kubeletOf(rancher, environment, host), ['./asking-services-main.ts', ...urls]);
+}
+
+async function kubeletOf(rancher: Installation, environment: string, host: string): Promise<number> {
   const kubelet = await until(`kubelet runs on ${host}`, async () =>
     (await rancher.instances(environment)).find(
       (i) => i.component === 'kubelet' && i.host === host && i.pid !== null,
     ),
   );
-  const script = new URL('./asking-client-main.ts', import.meta.url).pathname;
-  const pki = `/proc/${kubelet.pid}/root/var/lib/rancher-agent/services/kube-proxy/pki`;
-  const asks = [script, pki, '/api/v1/services?limit=1', String(askers)];
-  const child = spawn('nsenter', ['-t', String(kubelet.pid), '-n', process.execPath, ...asks], {
+  return kubelet.pid!;
+}
+
+/** A program of this folder in the network of a process; it says `asking` first, and its findings when it is to end. */
+async function start<T>(pid: number, [script = '', ...args]: string[]) {
+  const program = [process.execPath, new URL(script, import.meta.url).pathname, ...args];
+  const child = spawn('nsenter', ['-t', String(pid), '-n', ...program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const begun = await lines.next();
-  if (begun.value !== 'asking') throw new Error(`the client on ${host} does not ask: ${begun.value}`);
+  if (begun.value !== 'asking') throw new Error(`the client does not ask: ${begun.value}`);
   return {
-    askers,
     async end() {
       child.kill('SIGTERM');
-      return JSON.parse((await lines.next()).value as string) as Heard;
+      return JSON.parse((await lines.next()).value as string) as T;
     },
     kill: () => void child.kill('SIGKILL'),
   };
