@@ -28,8 +28,9 @@ export async function askFrom(
 ): Promise<AskingClient> {
   const pid = await kubeletOf(rancher, environment, host);
   const pki = `/proc/${pid}/root/var/lib/rancher-agent/services/kube-proxy/pki`;
-  const asks = ['./asking-client-main.ts', pki, '/api/v1/services?limit=1', String(askers)];
-  const client = await start<Heard>(pid, asks);
+  const program = new URL('./asking-client-main.ts', import.meta.url);
+  const asks = [pki, '/api/v1/services?limit=1', String(askers)];
+  const client = await start<Heard>(pid, program, asks);
   return { askers, ...client };
 }
 
@@ -46,7 +47,8 @@ export async function askServicesFrom(
   host: string,
   urls: string[],
 ): Promise<AskingServices> {
-  return start(await kubeletOf(rancher, environment, host), ['./asking-services-main.ts', ...urls]);
+  const program = new URL('./asking-services-main.ts', import.meta.url);
+  return start(await kubeletOf(rancher, environment, host), program, urls);
 }
 
 async function kubeletOf(rancher: Installation, environment: string, host: string): Promise<number> {
@@ -59,9 +61,9 @@ async function kubeletOf(rancher: Installation, environment: string, host: strin
 }
 
 /** A program of this folder in the network of a process; it says `asking` first, and its findings when it is to end. */
-async function start<T>(pid: number, [script = '', ...args]: string[]) {
-  const program = [process.execPath, new URL(script, import.meta.url).pathname, ...args];
-  const child = spawn('nsenter', ['-t', String(pid), '-n', ...program], {
+async function start<T>(pid: number, program: URL, args: string[]) {
+  const command = [process.execPath, program.pathname, ...args];
+  const child = spawn('nsenter', ['-t', String(pid), '-n', ...command], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
