@@ -44,9 +44,10 @@ export function placeChanges(world: World, service: PlannerService): Verdict {
   const own = [...world.planned.values()].filter((i) => i.service === service.name);
   const runsOn =
     own.some((i) => target.includes(i.hostId)) || verdict.changes.some((c) => c.kind === 'create');
-  // While all that takes its place is held back, the last one is not given up.
-  const leaving = target.length > 0 && !runsOn ? [] : own.filter((i) => !target.includes(i.hostId));
-  for (const old of leaving) {
+  const isRemoved = (hostId: string) => world.hostById.get(hostId)?.desiredState === 'removed';
+  for (const old of own.filter((i) => !target.includes(i.hostId))) {
+    // While all that takes its place is held back, the last one is not given up, but for a host that is to be gone.
+    if (target.length > 0 && !runsOn && !isRemoved(old.hostId)) continue;
     verdict.changes.push(removal(service, old, leavingReason(world, service, old.hostId)));
   }
   return verdict;

@@ -88,5 +88,6 @@ async function write(
     FROM jsonb_to_recordset(${JSON.stringify(changes.rows)}::jsonb) AS r("id" text, "state" text, "health" text, "pid" int,
       "restarts" int, "exit" jsonb, "message" text, "logTail" jsonb, "certificates" jsonb, "startedAt" timestamptz,
       "healthyAt" timestamptz, "exitedAt" timestamptz)
-    WHERE i."id" = r."id" AND i."removedAt" IS NULL`;
+    -- The ids twice: how many rows a JSON text holds Postgres cannot know, and would read every instance there is.
+    WHERE i."id" = r."id" AND i."id" = ANY(${changes.rows.map((row) => row.id)}) AND i."removedAt" IS NULL`;
 }

@@ -62,7 +62,8 @@ export async function recordPlan(
     ), reloaded AS (
       UPDATE "Instance" i SET "specHash" = r."specHash", "updatedAt" = now()
       FROM swapped, jsonb_to_recordset(${JSON.stringify(reloaded)}::jsonb) AS r("id" text, "specHash" text)
-      WHERE i."id" = r."id"
+      -- The ids twice: how many rows a JSON text holds Postgres cannot know, and would read every instance there is.
+      WHERE i."id" = r."id" AND i."id" = ANY(${reloaded.map((i) => i.id)})
     ), ended AS (
       UPDATE "Instance" i SET "updatedAt" = now(),
         "state" = CASE WHEN i."state" IN ('exited', 'pending') THEN 'removed' ELSE 'stopping' END,

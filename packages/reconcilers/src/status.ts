@@ -129,7 +129,8 @@ export async function writeStatus(
     ), services AS (
       UPDATE "Service" s SET "health" = r."health", "resourceVersion" = s."resourceVersion" + 1, "updatedAt" = now()
       FROM environment, jsonb_to_recordset(${JSON.stringify(services)}::jsonb) AS r("id" text, "health" text)
-      WHERE s."id" = r."id"
+      -- Without the environment Postgres would read every service there is: how many rows a JSON text holds it cannot know.
+      WHERE s."id" = r."id" AND s."environmentId" = ${environment.id}
     ), stack AS (
       UPDATE "Stack" k SET "health" = ${stack?.health ?? null}, "resourceVersion" = k."resourceVersion" + 1, "updatedAt" = now()
       FROM environment WHERE k."id" = ${stack?.id ?? null}
@@ -141,7 +142,7 @@ export async function writeStatus(
         "finishedAt" = CASE WHEN r."state" IN ('succeeded', 'failed', 'canceled') THEN now() END
       FROM environment, jsonb_to_recordset(${JSON.stringify(operations)}::jsonb)
         AS r("id" text, "state" text, "steps" jsonb, "error" jsonb)
-      WHERE o."id" = r."id" AND o."state" IN ('pending', 'running')
+      WHERE o."id" = r."id" AND o."environmentId" = ${environment.id} AND o."state" IN ('pending', 'running')
     )
     SELECT e."id", pg_notify(${channels.change}, ${JSON.stringify({ resource: 'environments', id: environment.id })})::text
     FROM environment e`;
