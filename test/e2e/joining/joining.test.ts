@@ -2,6 +2,8 @@
  * Two Linux machines join an environment by the very command that the API gives, as a newcomer would do it, and are given
  * back. Protects docs/joining.md.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createAuthority } from '@rancher/pki';
@@ -121,18 +123,17 @@ test('an agent that is killed comes back, and what runs goes on', async () => {
 test('a machine that lacks something is told all of it before it joins, and no use of the token is counted', async () => {
   const untouched = await second.traces();
   const listen = `require('net').createServer().listen(10250, () => console.log('listens'))`;
-  const pid = (
-    await second.must(
-      `"${process.execPath}" -e "${listen}" >/tmp/listener 2>&1 & echo $!; until grep -q listens /tmp/listener; do :; done`,
-    )
-  ).trim();
+  // Only in its network: the machine has a /tmp of its own, where this Node may lie.
+  const inside = ['--target', String(second.pid), '--net', process.execPath, '-e', listen];
+  const listener = spawn('nsenter', inside, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(listener.stdout, 'data');
   const { command, id } = await newToken({ address: '192.0.2.7' });
   const { code, stderr } = await second.sh(command);
+  listener.kill();
   expect(code).not.toBe(0);
   expect(stderr).toMatch(/2 things are in the way of this machine being a host\. Nothing was changed/);
   expect(stderr).toMatch(/192\.0\.2\.7 is no address of this machine.*\n.*--address/);
   expect(stderr).toMatch(/port 10250 is taken\n/);
-  await second.must(`kill ${pid}; rm /tmp/listener`);
   expect((await rancher.api('GET', `/v1/registrationTokens/${id}`)).body.status.uses).toBe(0);
   expect(await host('second')).toBeUndefined();
   expect(await second.traces()).toEqual(untouched);
