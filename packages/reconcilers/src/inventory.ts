@@ -43,7 +43,7 @@ export async function recordInventory(
 async function readHost(prisma: PrismaClient, hostId: string): Promise<HostView | undefined> {
   const [host] = await prisma.$queryRaw<HostView[]>`
     SELECT h."name", h."environmentId", h."appliedGeneration",
-      (SELECT coalesce(jsonb_agg(jsonb_build_object('id', i."id", 'environmentId', i."environmentId", 'service', i."service",
+      (SELECT coalesce(json_agg(json_build_object('id', i."id", 'environmentId', i."environmentId", 'service', i."service",
           'state', i."state", 'health', i."health", 'pid', i."pid", 'restarts', i."restarts", 'message', i."message",
           'reason', i."reason", 'startedAt', i."startedAt", 'healthyAt', i."healthyAt", 'exitedAt', i."exitedAt",
           'createdAt', i."createdAt", 'certificates', i."certificates", 'replaces', i."replaces",
