@@ -128,7 +128,7 @@ test('a machine that lacks something is told all of it before it joins, and no u
   const listener = spawn('nsenter', inside, { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(listener.stdout, 'data');
   const { command, id } = await newToken({ address: '192.0.2.7' });
-  const { code, stderr } = await second.sh(command);
+  const { code, stderr } = await second.sh(`${command} --folder /var/lib/elsewhere`);
   listener.kill();
   expect(code).not.toBe(0);
   expect(stderr).toMatch(/2 things are in the way of this machine being a host\. Nothing was changed/);

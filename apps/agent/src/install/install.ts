@@ -28,12 +28,13 @@ const retryMs = 1000;
 export async function install(options: InstallOptions): Promise<void> {
   const kept = readJson<Kept>(installed.config);
   assertSameServer(kept, options);
-  chooseFolder(options.folder);
-  const state = new StateDir(hostPaths.agent);
+  const folder = folderOf(options.folder);
+  const state = new StateDir(folder);
   const supervisor = supervisorOfThisMachine();
   const wanted = configOf(options, kept);
   const config = parseConfig({ ...wanted, token: options.token ?? 'none' });
-  await assertFit(config, state.credential === undefined ? options.ports : []);
+  await assertFit({ ...config, stateDir: folder }, state.credential === undefined ? options.ports : []);
+  if (folder !== hostPaths.agent) symlinkSync(folder, hostPaths.agent);
   const joined = await reach(config, state);
   if (state.credential?.hostId !== joined.hostId) state.forget();
   state.credential = { hostId: joined.hostId, credential: joined.credential };
@@ -73,14 +74,14 @@ function assertSameServer(kept: Kept | undefined, { server, caSha256 }: InstallO
   );
 }
 
-/** Specs name fixed paths; another folder is reached by a link. */
-function chooseFolder(folder: string | undefined): void {
+/** Where the agent keeps its files. Specs name fixed paths, so another folder is reached by a link from there. */
+function folderOf(wished: string | undefined): string {
   const found = lstatSync(hostPaths.agent, { throwIfNoEntry: false });
-  if (folder === undefined || folder === hostPaths.agent || found?.isSymbolicLink() === true) return;
-  if (found !== undefined) {
+  if (wished === undefined || wished === hostPaths.agent || found?.isSymbolicLink() === true)
+    return hostPaths.agent;
+  if (found !== undefined)
     throw new Error(`${hostPaths.agent} is there already: uninstall before another folder is chosen`);
-  }
-  symlinkSync(folder, hostPaths.agent);
+  return wished;
 }
 
 function configOf(options: InstallOptions, kept: Kept | undefined) {
