@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createArtifactStore } from '@rancher/artifacts';
-import { freePort, sharedCacheDir, type TestKubernetes } from '@rancher/testing';
+import { createArtifactStore, sharedCacheDir } from '@rancher/artifacts';
+import { freePort, type TestKubernetes } from '@rancher/testing';
 
 const coredns = { name: 'coredns', version: '1.15.0' };
 const root = new URL('../..', import.meta.url).pathname;

@@ -18,7 +18,7 @@ export function gatherFacts(config: AgentConfig): HostFacts {
     agentVersion,
     agentPid: process.pid,
     hostname: local ? config.name : hostname(),
-    address: config.address ?? defaultAddress(),
+    address: ownAddress(config),
     os: osName(readIfPresent('/etc/os-release') ?? ''),
     arch: arch() === 'arm64' ? 'arm64' : 'amd64',
     kernel: release(),
@@ -94,8 +94,12 @@ export function machineFingerprint(): string {
   return fingerprint;
 }
 
-/** The one of the interface of the default route. */
-export function defaultAddress(): string {
+/** Where other hosts reach this one: as it was told, else the address of the interface of the default route. */
+export function ownAddress({ address }: Pick<AgentConfig, 'address'>): string {
+  return address ?? defaultAddress();
+}
+
+function defaultAddress(): string {
   const name = defaultInterface(readIfPresent('/proc/net/route') ?? '');
   const interfaces = networkInterfaces();
   const candidates = name === undefined ? Object.values(interfaces).flat() : (interfaces[name] ?? []);

@@ -5,8 +5,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createArtifactStore } from '@rancher/artifacts';
-import { freePort, sharedCacheDir, startKubernetes, type TestKubernetes, until } from '@rancher/testing';
+import { createArtifactStore, sharedCacheDir } from '@rancher/artifacts';
+import { freePort, startKubernetes, type TestKubernetes, until } from '@rancher/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Running, run } from './run.ts';
 import { type Asked, ask, type Target, testConfig } from './testing.ts';

@@ -1,3 +1,4 @@
+export { sharedCacheDir } from './cache-dir.ts';
 export { checkHostPackages, ensureHostPackages, type MissingProgram } from './host-packages.ts';
 export type { FileEntry, Manifest, SourceName } from './manifest.ts';
 export type { OnProgress, Progress, ProgressStep } from './progress.ts';

@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { env } from 'node:process';
 import { onTestFinished } from 'vitest';
 import type { Manifest } from './manifest.ts';
 import { hostArch, type Release } from './versions.ts';
@@ -45,11 +44,6 @@ export async function temporaryDir(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'rancher-artifacts-'));
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
   return dir;
-}
-
-/** The machine's shared cache, so that a build test compiles only what no build before it has. */
-export function sharedCacheDir(): string {
-  return env.RANCHER_CACHE ?? join(homedir(), '.cache', 'rancher');
 }
 
 /** Answers the way a mirror does, with a made-up content for each file. Gives that content. */

@@ -33,12 +33,15 @@ export function makePlan(input: PlannerInput): PlannerResult {
   if (input.environment.desiredState === 'inactive')
     return result(world, [], [waitFor.deactivated(world), ...waits]);
   const changes: Change[] = [];
+  // What was decided of a place before stands, such as by a recovery of etcd.
+  const add = (more: readonly Change[]) => {
+    const taken = new Set(changes.map(placeOf));
+    changes.push(...more.filter((c) => !taken.has(placeOf(c))));
+  };
   const steps: EtcdMemberStep[] = [];
   for (const service of world.services) {
     const verdict = service.placement === 'etcd' ? etcdChanges(world, service) : placeChanges(world, service);
-    // What was decided of a place before stands, such as by a recovery of etcd.
-    const taken = new Set(changes.map(placeOf));
-    changes.push(...verdict.changes.filter((c) => !taken.has(placeOf(c))));
+    add(verdict.changes);
     waits.push(...verdict.waits);
     steps.push(...(verdict.steps ?? []));
   }
@@ -46,8 +49,7 @@ export function makePlan(input: PlannerInput): PlannerResult {
   const rolling = rollingChange(world, changes, steps.length > 0);
   const rolls = rolling.changes.length + rolling.waits.length > 0;
   const moving = rolls ? { changes: [], waits: [] } : movingChange(world);
-  const taken = new Set(changes.map(placeOf));
-  changes.push(...[...rolling.changes, ...moving.changes].filter((c) => !taken.has(placeOf(c))));
+  add([...rolling.changes, ...moving.changes]);
   changes.push(...reloads(world, changes));
   return result(world, changes, [...waits, ...rolling.waits, ...moving.waits], steps);
 }

@@ -1,10 +1,10 @@
 import { nodeTaints, type Taint, taintsChanged } from '@rancher/components';
-import { type ConditionInput, type EventInput, findCondition, setCondition } from '@rancher/domain';
+import { type ConditionInput, type EventInput, findCondition } from '@rancher/domain';
 import type { Cluster, Node } from './cluster.ts';
 import type { Context } from './context.ts';
 import { setUnschedulable } from './host-actions/advance.ts';
-import { changeHost, conditionsOf } from './host-row.ts';
-import { type HostRow, json, type World } from './world.ts';
+import { changeHost, setHostCondition } from './host-row.ts';
+import type { HostRow, World } from './world.ts';
 
 type Readiness = Pick<Node, 'name' | 'ready' | 'message'>;
 
@@ -61,9 +61,7 @@ export async function recordNodes(
           message: node.message,
           lastError: node.message,
         };
-    await changeHost(context.prisma, host.id, (row) => ({
-      conditions: json(setCondition(conditionsOf(row), next, now)),
-    }));
+    await setHostCondition(context.prisma, host.id, next, now);
     // One that joins is not ready at first: that is no news.
     if (node.ready || before?.status === 'True') events.push(turned(world, host, node));
   }

@@ -1,5 +1,6 @@
 import type { Host, Prisma, PrismaClient } from '@rancher/db';
-import type { Condition } from '@rancher/domain';
+import { type Condition, type ConditionInput, setCondition } from '@rancher/domain';
+import { json } from './world.ts';
 
 /** How often a change is tried again on what somebody else wrote meanwhile. */
 const writes = 20;
@@ -26,6 +27,26 @@ export async function changeHost(
     if (count > 0) return true;
   }
   throw new Error(`Host ${hostId} could not be written: it changes all the time`);
+}
+
+/** Makes a host have a condition. Where it has it already, nothing is written. */
+export async function setHostCondition(
+  prisma: PrismaClient,
+  hostId: string,
+  condition: ConditionInput,
+  now: Date,
+): Promise<void> {
+  await changeHost(prisma, hostId, (row) =>
+    isNews(row, condition, now)
+      ? { conditions: json(setCondition(conditionsOf(row), condition, now)) }
+      : null,
+  );
+}
+
+/** Whether a condition says other than what its host has. */
+export function isNews(host: { conditions: unknown }, condition: ConditionInput, now: Date): boolean {
+  const before = conditionsOf(host);
+  return JSON.stringify(before) !== JSON.stringify(setCondition(before, condition, now));
 }
 
 export function conditionsOf(host: { conditions: unknown }): Condition[] {

@@ -1,9 +1,8 @@
 import type { ConditionInput } from '@rancher/domain';
-import { setCondition } from '@rancher/domain';
 import type { Node } from './cluster.ts';
 import type { Context } from './context.ts';
-import { changeHost, conditionsOf } from './host-row.ts';
-import { type HostRow, json, type World } from './world.ts';
+import { isNews, setHostCondition } from './host-row.ts';
+import type { HostRow, World } from './world.ts';
 
 /** Field manager (server-side apply) of the labels that Nodes have from their hosts: what it owns is ours, nothing else. */
 export const labelManager = 'rancher-host';
@@ -68,12 +67,8 @@ export async function keepLabelsInStep(
       const message = `Its labels cannot be set on its Node: ${lastError}`;
       condition = { type: 'LabelsInStep', status: 'False', reason: 'NotApplied', message, lastError };
     }
-    const changed = (row: { conditions: unknown }) => {
-      const before = conditionsOf(row);
-      const after = setCondition(before, condition, new Date());
-      return JSON.stringify(before) === JSON.stringify(after) ? null : { conditions: json(after) };
-    };
-    if (changed(host) !== null) await changeHost(prisma, host.id, changed);
+    const now = new Date();
+    if (isNews(host, condition, now)) await setHostCondition(prisma, host.id, condition, now);
   }
 }
 

@@ -1,4 +1,3 @@
-export { sharedCacheDir } from './cache-dir.ts';
 export { type ClientFiles, startKubernetes, type TestKubernetes } from './kubernetes.ts';
 export { freePort } from './ports.ts';
 export { startPostgres, type TestServer } from './postgres.ts';

@@ -3,9 +3,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createArtifactStore } from '@rancher/artifacts';
+import { createArtifactStore, sharedCacheDir } from '@rancher/artifacts';
 import { type Authority, createAuthority, generateKeyPair, issueCertificate } from '@rancher/pki';
-import { sharedCacheDir } from './cache-dir.ts';
 import { freePort } from './ports.ts';
 import { until } from './until.ts';
 

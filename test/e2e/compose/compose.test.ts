@@ -2,6 +2,7 @@
  * docker-compose.yml, run for real: the server comes up by one command, answers over TLS, works its queues on Redis, and
  * an agent joins it and comes back to it. What the images are made of where there is no registry: base-images.ts.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
@@ -10,7 +11,7 @@ import { request } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sharedCacheDir } from '@rancher/testing';
+import { sharedCacheDir } from '@rancher/artifacts';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { ensureBaseImages } from './base-images.ts';
 import { type Docker, root, startDocker, told } from './docker.ts';

@@ -2,8 +2,9 @@
  * NetworkPolicy as users meet it: real pods on two hosts, policies by kubectl, connections by wget. Protects the promise
  * that what a policy forbids is never answered: not from a pod's first moment, and not while what enforces it is dead.
  */
+
 import { join } from 'node:path';
-import { sharedCacheDir } from '@rancher/testing';
+import { sharedCacheDir } from '@rancher/artifacts';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { busyboxImage, loadBusybox } from '../support/images.ts';
 import { createInstallation, type Installation, type Result, run, until } from '../support/installation.ts';

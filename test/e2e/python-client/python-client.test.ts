@@ -2,12 +2,13 @@
  * Clients in any language work: a Python client is generated from the committed OpenAPI document, and creates an
  * environment with it.
  */
+
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sharedCacheDir } from '@rancher/testing';
+import { sharedCacheDir } from '@rancher/artifacts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createInstallation, type Installation, run } from '../support/installation.ts';
 

@@ -4,8 +4,9 @@
  * before on their disks, and join the new one: nothing of before comes back, nothing is there twice.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { etcdMetrics } from '../support/etcd.ts';
 import { loadBusybox } from '../support/images.ts';
-import { createInstallation, type Installation, run, until } from '../support/installation.ts';
+import { createInstallation, type Installation, until } from '../support/installation.ts';
 import { podsReady, webManifest } from '../support/workload.ts';
 
 const environment = 'quorum';
@@ -72,9 +73,9 @@ async function metric(host: string, name: string): Promise<number> {
   const member = (await rancher.instances(environment)).find(
     (i) => i.component === 'etcd' && i.host === host,
   );
-  const ask = ['-t', String(member?.pid), '-n', 'curl', '-s', 'http://127.0.0.1:2381/metrics'];
-  const { stdout } = await run('nsenter', ask);
-  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(stdout)?.[1]);
+  if (member?.pid == null) return Number.NaN;
+  const metrics = await etcdMetrics(member.pid);
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(metrics)?.[1]);
 }
 
 test('is refused while etcd has its quorum', async () => {

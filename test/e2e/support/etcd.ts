@@ -19,8 +19,13 @@ async function memberThatSays(
 ): Promise<InstanceRow | undefined> {
   const members = (await rancher.instances(environment)).filter((i) => i.component === 'etcd');
   for (const member of members.filter((m) => m.pid !== null)) {
-    const ask = ['-t', String(member.pid), '-n', 'curl', '-s', 'http://127.0.0.1:2381/metrics'];
-    if (words.test((await run('nsenter', ask)).stdout)) return member;
+    if (words.test(await etcdMetrics(member.pid!))) return member;
   }
   return undefined;
+}
+
+/** What a member tells its metrics, by its process. */
+export async function etcdMetrics(pid: number): Promise<string> {
+  const ask = ['-t', String(pid), '-n', 'curl', '-s', 'http://127.0.0.1:2381/metrics'];
+  return (await run('nsenter', ask)).stdout;
 }

@@ -2,12 +2,13 @@
  * Images for workloads, made here, since no registry need be reachable: docker-archives (image spec v1.2) of layers from
  * Debian's packages and our own builds, imported into the containerd of each host.
  */
+
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { sharedCacheDir } from '@rancher/testing';
+import { sharedCacheDir } from '@rancher/artifacts';
 import { type Installation, must } from './installation.ts';
 
 export const busyboxImage = 'docker.io/rancher-test/busybox:1';

@@ -1,5 +1,5 @@
 /** Looking into the network of an environment's hosts and pods from the machine, by entering their namespaces. */
-import { sharedCacheDir } from '@rancher/testing';
+import { sharedCacheDir } from '@rancher/artifacts';
 import { type Installation, type Result, run, until } from './installation.ts';
 
 export interface Place {

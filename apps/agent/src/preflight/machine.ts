@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { networkInterfaces, totalmem } from 'node:os';
 import { type CgroupHierarchies, cgroupHierarchies, makeCgroup, removeCgroup } from '@rancher/runtimes';
 import type { AgentConfig } from '../config.ts';
-import { defaultAddress, hasProgram } from '../facts.ts';
+import { hasProgram, ownAddress } from '../facts.ts';
 import { findFirewalls } from '../firewall.ts';
 import { tryRun } from '../run.ts';
 import { type MachineFacts, neededPrograms } from './problems.ts';
@@ -22,7 +22,7 @@ const unfit = new Map([
  * @param ports TCP ports that must be free; none on a machine that is a host already, whose own programs hold them
  */
 export async function lookAtMachine(config: AgentConfig, ports: readonly number[]): Promise<MachineFacts> {
-  const address = config.address ?? defaultAddress();
+  const address = ownAddress(config);
   const disk = statfsSync(config.stateDir);
   const taken = await Promise.all(ports.map(isTaken));
   return {

@@ -85,14 +85,11 @@ export function findProblems(facts: MachineFacts): Problem[] {
     `${address.value} is no address of this machine that others can reach`,
     'name one with --address (ip -brief address shows them)',
   );
-  for (const port of facts.takenPorts) {
-    unless(
-      false,
-      `port ${port} is taken`,
-      `end what listens there, such as another Kubernetes (ss -ltnp 'sport = :${port}')`,
-    );
-  }
-  return problems;
+  const ports = facts.takenPorts.map((port) => ({
+    what: `port ${port} is taken`,
+    mend: `end what listens there, such as another Kubernetes (ss -ltnp 'sport = :${port}')`,
+  }));
+  return [...problems, ...ports];
 }
 
 function problemsOfCgroups(cgroups: MachineFacts['cgroups']): Problem[] {

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, expect, test, vi } from 'vitest';
 import { builtSha256 } from '../built-hashes.ts';
+import { sharedCacheDir } from '../cache-dir.ts';
 import type { Progress } from '../progress.ts';
 import { createArtifactStore } from '../store.ts';
-import { sharedCacheDir, temporaryDir } from '../testing.ts';
+import { temporaryDir } from '../testing.ts';
 import { hostArch } from '../versions.ts';
 
 const nowhere = { kubernetes: 'http://127.0.0.1:9', github: 'http://127.0.0.1:9' };

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { recordEvents } from '@rancher/db';
-import { type EventInput, setCondition } from '@rancher/domain';
+import type { EventInput } from '@rancher/domain';
 import { ApiGone, Refused } from '../cluster.ts';
 import type { Context } from '../context.ts';
-import { changeHost, conditionsOf } from '../host-row.ts';
+import { setHostCondition } from '../host-row.ts';
 import { isWiping } from '../removal.ts';
 import { type HostRow, json, type OperationRow } from '../world.ts';
 import { blockedWords, drainRound } from './drain.ts';
@@ -126,9 +126,7 @@ async function hasKubelet({ prisma }: Context, { operation, host }: Asked): Prom
 async function recordEvacuated({ prisma }: Context, hostId: string, now: Date): Promise<void> {
   const message = 'It is evacuated: it has no Node until it is uncordoned';
   const condition = { type: 'Ready', status: 'False', reason: 'Evacuated', message } as const;
-  await changeHost(prisma, hostId, (row) => ({
-    conditions: json(setCondition(conditionsOf(row), condition, now)),
-  }));
+  await setHostCondition(prisma, hostId, condition, now);
 }
 
 /** Makes a Node take new pods, or none. One that is not there yet is seen to when it joins. */
