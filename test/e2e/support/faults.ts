@@ -44,6 +44,8 @@ interface Wire {
   address: string;
   /** The machine's end of the host's cable. */
   veth: string;
+  /** What the cable is plugged in to. */
+  bridge: string;
   pid: number;
 }
 
@@ -71,7 +73,10 @@ export function createFaults(installation: Installation): Faults {
     return once;
   };
 
-  /** Rules in a table of their own, which is there once before, so that it can be deleted in the same breath. */
+  /**
+   * Rules in a table of their own. Each names a link of the installation: an address alone would be another's next time,
+   * when a test is killed and leaves its rules behind.
+   */
   async function cut(family: 'bridge' | 'inet', chains: string): Promise<() => Promise<void>> {
     count += 1;
     const table = `${family} rancher_fault_${id}_${count}`;
@@ -81,12 +86,12 @@ export function createFaults(installation: Installation): Faults {
 
   return {
     async cutFromServer(host) {
-      const { address } = await wireOf(installation, host);
+      const { address, bridge } = await wireOf(installation, host);
       return remember({
         heal: await cut(
           'inet',
-          chain('input', 'input', -300, `ip saddr ${address} drop`) +
-            chain('output', 'output', -300, `ip daddr ${address} drop`),
+          chain('input', 'input', -300, `iifname "${bridge}" ip saddr ${address} drop`) +
+            chain('output', 'output', -300, `oifname "${bridge}" ip daddr ${address} drop`),
         ),
       });
     },
@@ -109,7 +114,7 @@ export function createFaults(installation: Installation): Faults {
           'forward',
           'forward',
           -300,
-          `ip saddr ${a.address} ip daddr ${b.address} drop\nip saddr ${b.address} ip daddr ${a.address} drop`,
+          `iifname "${a.bridge}" ip saddr ${a.address} ip daddr ${b.address} drop\niifname "${b.bridge}" ip saddr ${b.address} ip daddr ${a.address} drop`,
         ),
       );
       return remember({
@@ -166,10 +171,14 @@ async function wireOf({ home }: Installation, host: string): Promise<Wire> {
   const [eth0] = JSON.parse(
     await out('nsenter', ['-t', String(pid), '-n', 'ip', '-json', 'link', 'show', 'eth0']),
   ) as { link_index: number }[];
-  const links = JSON.parse(await out('ip', ['-json', 'link'])) as { ifindex: number; ifname: string }[];
-  const veth = links.find((l) => l.ifindex === eth0?.link_index)?.ifname;
-  if (veth === undefined) throw new Error(`the cable of ${host} is not found`);
-  return { name: host, address: record.address, veth, pid };
+  const links = JSON.parse(await out('ip', ['-json', 'link'])) as {
+    ifindex: number;
+    ifname: string;
+    master?: string;
+  }[];
+  const cable = links.find((l) => l.ifindex === eth0?.link_index);
+  if (cable?.master === undefined) throw new Error(`the cable of ${host} is not found`);
+  return { name: host, address: record.address, veth: cable.ifname, bridge: cable.master, pid };
 }
 
 async function out(command: string, args: string[]): Promise<string> {

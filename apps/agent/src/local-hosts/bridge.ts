@@ -38,8 +38,8 @@ export async function ensureBridge(
     [`link set ${link} mtu ${linkMtu} up`, `address replace ${address}/${prefix} dev ${link}`].join('\n'),
   );
   raiseSysctls();
-  const subnets = knownNetworks(home).map((known) => known.subnet);
-  await run('nft', ['-f', '-'], rules(nftTable(home), subnets, outsideMtu()));
+  const links = knownNetworks(home).map((known) => bridgeOf(home, known).link);
+  await run('nft', ['-f', '-'], rules(nftTable(home), links, outsideMtu()));
   await throughDocker('-I', link);
   return bridge;
 }
@@ -127,22 +127,24 @@ const headerBytes = 40;
 
 /**
  * Where the way out takes less than the links of local hosts, TCP is told so on opening, in both directions; all else
- * learns it by the machine's ICMP answers.
+ * learns it by the machine's ICMP answers. All of it is by the names of the bridges, not by their subnets: what a killed
+ * installation leaves behind must not touch the traffic of the next one, which takes the same subnets (masquerading it
+ * between two of its networks makes the checksums of tunnelled TCP wrong).
  */
-function rules(table: string, subnets: readonly string[], mtu: number): string {
-  const own = `{ ${subnets.join(', ')} }`;
+function rules(table: string, links: readonly string[], mtu: number): string {
+  const own = `{ ${links.map((link) => `"${link}"`).join(', ')} }`;
   const segment = `tcp flags & (syn | rst) == syn tcp option maxseg size set ${mtu - headerBytes}`;
   return `table ip ${table}
 delete table ip ${table}
 table ip ${table} {
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr ${own} ip daddr != ${own} masquerade
+    iifname ${own} oifname != ${own} masquerade
   }
   chain forward {
     type filter hook forward priority mangle; policy accept;
-    ip saddr ${own} ip daddr != ${own} ${segment}
-    ip saddr != ${own} ip daddr ${own} ${segment}
+    iifname ${own} oifname != ${own} ${segment}
+    iifname != ${own} oifname ${own} ${segment}
   }
 }
 `;

@@ -310,6 +310,19 @@ describe('a local host', () => {
       `${subnet('host_b')}.1`,
     );
 
+    // Hosts keep their addresses between networks, whatever a killed installation of the same subnet has left behind.
+    const killed = mkdtempSync(join(tmpdir(), 'rancher-home-'));
+    const { link } = await ensureBridge(killed, { subnet: `${subnet('host_b')}.0/24` });
+    execFileSync('ip', ['link', 'delete', link]);
+    try {
+      expect(
+        await seenFrom(installation.init('host_a'), installation.init('host_b'), address('host_a')),
+      ).toBe(address('host_b'));
+    } finally {
+      await purgeInstallation(killed);
+      rmSync(killed, { recursive: true });
+    }
+
     // A network is mended like the first.
     execFileSync('ip', ['link', 'delete', bridgeName(installation.home, 1)]);
     await until(() => reaches(installation.init('host_b'), address('host_a')));
@@ -329,6 +342,22 @@ function reaches(init: ProcessIdentity, address: string): boolean {
     socket.setTimeout(1000, () => process.exit());
     socket.on('error', (error) => process.exit(console.log(error.code)));`;
   return inside(init, '/run/rancher/node', '-e', script) === 'ECONNREFUSED';
+}
+
+/** The address that a server on one host sees, when another connects to it. */
+async function seenFrom(server: ProcessIdentity, client: ProcessIdentity, address: string): Promise<string> {
+  const script = `
+    const server = require('net').createServer((socket) => socket.end(socket.remoteAddress));
+    server.listen(8082, '0.0.0.0', () => console.log('listening'));`;
+  const nsenter = ['--target', String(server.pid), '--net', '--mount', '/run/rancher/node', '-e', script];
+  const listener = spawn('nsenter', nsenter, { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    await once(listener.stdout, 'data');
+    const ask = `require('net').connect(8082, '${address}').pipe(process.stdout)`;
+    return inside(client, '/run/rancher/node', '-e', ask);
+  } finally {
+    listener.kill();
+  }
 }
 
 describe('an installation', () => {
