@@ -26,8 +26,8 @@ export function createMetrics(name: string): Metrics {
   // Statistics of the event loop's lag take a timer that rings a hundred times a second, a third of what an idle server
   // costs. What remains is the lag of the moment, taken when it is asked for.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 60_000 });
-  for (const of of ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'])
-    registry.removeSingleMetric(`nodejs_eventloop_lag_${of}_seconds`);
+  for (const part of ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'])
+    registry.removeSingleMetric(`nodejs_eventloop_lag_${part}_seconds`);
   const registers = [registry];
   return {
     registry,
