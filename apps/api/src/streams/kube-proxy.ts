@@ -2,6 +2,7 @@ import {
   request as httpRequest,
   type IncomingHttpHeaders,
   type IncomingMessage,
+  type OutgoingHttpHeaders,
   type RequestOptions,
   type ServerResponse,
 } from 'node:http';
@@ -33,6 +34,8 @@ const dropped = new Set([
   'expect',
 ]);
 const droppedPrefixes = ['impersonate-', 'x-remote-', 'x-forwarded-'];
+/** What says on whose behalf somebody acts as another user, for the audit log of the API server. */
+const actingKey = 'impersonate-extra-io.rancher%2fkey';
 
 export interface KubeProxy {
   /**
@@ -51,7 +54,7 @@ export interface KubeProxy {
 
 /**
  * The Kubernetes API of an environment, reached through the tunnel that a host's agent dials. The server calls as itself
- * and impersonates the caller, so that RBAC and the audit log see who it is.
+ * and impersonates the caller, or whom the caller asks to act as, so that RBAC and the audit log see who it is.
  */
 export function createKubeProxy(options: {
   agents: Pick<Agents, 'holds' | 'isSilent' | 'answers'>;
@@ -83,7 +86,7 @@ export function createKubeProxy(options: {
       options: {
         method: request.method,
         path: rest,
-        headers: upstreamHeaders(request.headers, principal),
+        headers: upstreamHeaders(request, principal),
         agent: agent(environmentId, hostId, 'kube-apiserver'),
         // Of the request line only; the connection is the agent's.
         host: 'kubernetes',
@@ -214,18 +217,35 @@ function target(url: string, principal: KeyPrincipal): { environmentId: string; 
   return { environmentId, rest: rest.startsWith('/') ? rest : `/${rest}` };
 }
 
-export function upstreamHeaders(headers: IncomingHttpHeaders, principal: KeyPrincipal): IncomingHttpHeaders {
+function upstreamHeaders(request: IncomingMessage, principal: KeyPrincipal): OutgoingHttpHeaders {
   const kept = Object.fromEntries(
-    Object.entries(headers).filter(
+    Object.entries(request.headers).filter(
       ([name]) => !dropped.has(name) && !droppedPrefixes.some((prefix) => name.startsWith(prefix)),
     ),
   );
-  return {
-    ...kept,
-    host: 'kubernetes',
-    'impersonate-user': `rancher:${principal.id}`,
-    'impersonate-group': principal.role === 'read-only' ? readOnlyGroup : 'system:masters',
-  };
+  return { ...kept, host: 'kubernetes', ...identity(request, principal) };
+}
+
+/**
+ * Whom the API server takes the caller for: themselves, or whom they ask to act as (`kubectl --as`), which is all of what
+ * they sent, each group a header of its own.
+ * @throws DomainError `forbidden` for a key that may only read: as another user it could do more
+ */
+function identity({ headersDistinct }: IncomingMessage, principal: KeyPrincipal): OutgoingHttpHeaders {
+  const others = Object.entries(headersDistinct).filter(([name]) => name.startsWith('impersonate-'));
+  if (others.length === 0) {
+    return {
+      'impersonate-user': `rancher:${principal.id}`,
+      'impersonate-group': principal.role === 'read-only' ? readOnlyGroup : 'system:masters',
+    };
+  }
+  if (principal.role === 'read-only') {
+    throw new DomainError(
+      'forbidden',
+      'A read-only key may not act as another user: leave out --as, or use another key.',
+    );
+  }
+  return { ...Object.fromEntries(others), [actingKey]: principal.id };
 }
 
 /** A redirect of the API server's (`…/pods/NAME/proxy` to `…/proxy/`) knows only its own paths: it gets ours before them. */
