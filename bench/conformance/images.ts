@@ -19,6 +19,7 @@ const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** What agnhost's Dockerfile and those of the other images add to their base, by the names that Debian has for it. */
 const packages = [
+  'bash-static',
   'bind9-dnsutils',
   'curl',
   'iperf',
@@ -43,12 +44,13 @@ export interface Programs {
 
 /**
  * All images in one archive, for the version of the suite. `work` holds what is made on the way; `cache` the Debian.
- * What stands in: busybox is Debian's static one; nginx is Debian's, for both tags; glibc-dns-testing and nonroot are
+ * What stands in: busybox is Debian's static one, with bash for its shell, as Debian's drops variables of the environment
+ * whose names are no names in a shell; nginx is Debian's, for both tags; glibc-dns-testing and nonroot are
  * Debian with the same tools; sample-apiserver is that of this release in place of an older one; etcd is the one that
  * the environment runs. pause is the image of our own that every sandbox has.
  */
 export async function makeImages(work: string, cache: string, programs: Programs): Promise<string> {
-  const debian = await debianArchive(cache, 'debian-bookworm-conformance', packages);
+  const debian = await debianArchive(cache, packages);
   const layer = (name: string, fill: (folder: string) => Promise<void>) =>
     makeLayer(join(work, `${name}.tar`), fill);
   const agnhost = [debian, await agnhostLayer(work, debian, programs)];
@@ -73,7 +75,12 @@ export async function makeImages(work: string, cache: string, programs: Programs
     await animal('nautilus'),
     {
       names: [`${tests}/busybox:1.37.0-2`],
-      layers: [await busyboxLayer(join(work, 'busybox.tar'))],
+      layers: [
+        await busyboxLayer(join(work, 'busybox.tar')),
+        await layer('shell', (folder) =>
+          fromArchive(debian, './usr/bin/bash-static', join(folder, 'bin/sh')),
+        ),
+      ],
       config: { Env: ['PATH=/bin'], Cmd: ['sh'] },
     },
     {
@@ -129,6 +136,12 @@ async function program(folder: string, to: string, from: string, mode = 0o755): 
   await mkdir(dirname(join(folder, to)), { recursive: true });
   await cp(from, join(folder, to));
   await chmod(join(folder, to), mode);
+}
+
+/** A program out of an archive. */
+async function fromArchive(archive: string, file: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  await must('sh', ['-ec', 'tar -xOf "$1" "$2" >"$3"; chmod 755 "$3"', 'sh', archive, file, to]);
 }
 
 /** As test/images/agnhost/Dockerfile has it, but for the images of its fake registry. */

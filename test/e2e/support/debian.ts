@@ -1,4 +1,5 @@
 /** The root file systems that images are made from where no registry can be reached: Debian's own packages. */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,15 +8,12 @@ import { must } from './installation.ts';
 const debianMirror = 'http://deb.debian.org/debian';
 
 /**
- * A tar of the smallest Debian 12 with `packages` besides, made once and kept as `<name>.tar` in the folder `cache`.
+ * A tar of the smallest Debian 12 with `packages` besides, made once for them and kept in the folder `cache`.
  * Needs Debian's `debootstrap`. Throws an Error with what debootstrap said.
  */
-export async function debianArchive(
-  cache: string,
-  name = 'debian-bookworm-slim',
-  packages: readonly string[] = [],
-): Promise<string> {
-  const archive = join(cache, `${name}.tar`);
+export async function debianArchive(cache: string, packages: readonly string[] = []): Promise<string> {
+  const more = createHash('sha256').update(packages.join()).digest('hex').slice(0, 8);
+  const archive = join(cache, `debian-bookworm-${packages.length === 0 ? 'slim' : more}.tar`);
   if (existsSync(archive)) return archive;
   await mkdir(cache, { recursive: true });
   const work = await mkdtemp(join(cache, 'debootstrap-'));
