@@ -91,7 +91,7 @@ export class Agent {
     this.#reporter = new Reporter({
       inventory: () => this.#host.inventory(),
       localHosts: () => this.#localHosts?.observed() ?? [],
-      facts: () => gatherFacts(config),
+      facts: () => gatherFacts(config, this.#host.folders()),
       send: (message) => this.#connection?.send(message) ?? false,
     });
   }

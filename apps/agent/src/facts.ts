@@ -3,6 +3,7 @@ import { arch, availableParallelism, hostname, networkInterfaces, release, total
 import type { HostFacts } from '@rancher/domain';
 import { cgroupHierarchies } from '@rancher/runtimes';
 import type { AgentConfig } from './config.ts';
+import { fullDisk } from './disks.ts';
 import { readIfPresent, sha256 } from './files.ts';
 import { type Firewalls, findFirewalls } from './firewall.ts';
 
@@ -10,9 +11,13 @@ export const agentVersion = '0.1.0';
 const capSysResource = 24n;
 const programFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
-/** What this host is, as the server is told on joining and on each connection. */
-export function gatherFacts(config: AgentConfig): HostFacts {
+/**
+ * What this host is, as the server is told on joining and on each connection.
+ * @param folders those that its services write to, besides the agent's own
+ */
+export function gatherFacts(config: AgentConfig, folders: readonly string[] = []): HostFacts {
   const disk = statfsSync(config.stateDir);
+  const full = fullDisk([config.stateDir, ...folders]);
   const local = config.kind === 'local';
   return {
     agentVersion,
@@ -26,6 +31,7 @@ export function gatherFacts(config: AgentConfig): HostFacts {
     memoryBytes: totalmem(),
     diskBytes: disk.blocks * disk.bsize,
     diskFreeBytes: disk.bavail * disk.bsize,
+    ...(full === undefined ? {} : { fullDisk: full }),
     cgroupVersion: cgroupHierarchies().version,
     // Several kubelets of one machine cannot share systemd's slices.
     cgroupDriver: !local && existsSync('/run/systemd/system') ? 'systemd' : 'cgroupfs',

@@ -1,8 +1,8 @@
 import { type AgentMessage, agentProtocolVersion, type ObservedLocalHost } from '@rancher/contracts';
 import type { HostFacts, Inventory } from '@rancher/domain';
 
-const factsEveryMs = 60_000;
-/** Free disk is told in steps, so that a log line is no news. */
+const factsEveryMs = 10_000;
+/** Free disk is told in steps, and of a full one only that it is, so that a log line is no news. */
 const diskStepBytes = 1024 ** 3;
 
 interface Sources {
@@ -59,5 +59,6 @@ export class Reporter {
 }
 
 function comparable(facts: HostFacts): string {
-  return JSON.stringify({ ...facts, diskFreeBytes: Math.round(facts.diskFreeBytes / diskStepBytes) });
+  const diskFreeBytes = Math.round(facts.diskFreeBytes / diskStepBytes);
+  return JSON.stringify({ ...facts, diskFreeBytes, fullDisk: facts.fullDisk?.path });
 }

@@ -40,6 +40,8 @@ export type ConditionType =
   | 'Powered'
   /** Of a machine: whether no other one comes with its credential. */
   | 'IdentityUnique'
+  /** Of a host, as of Kubernetes' Nodes: whether a disk that its services write to is nearly full. */
+  | 'DiskPressure'
   /** Of a host: whether its labels are on its Node. */
   | 'LabelsInStep'
   | 'ArtifactsReady'

@@ -54,6 +54,7 @@ export const eventReasons = [
   'ArtifactFetched',
   'ArtifactRefused',
   'DiskFull',
+  'DiskFreed',
   'CertificateRenewed',
   'ApiKeyCreated',
   'ApiKeyRevoked',

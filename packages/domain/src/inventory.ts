@@ -23,6 +23,13 @@ export interface ObservedInstance {
   certificates: { path: string; notAfter: string }[];
 }
 
+/** A file system by a folder on it, with its size and what is free, in bytes. */
+export interface FullDisk {
+  path: string;
+  bytes: number;
+  freeBytes: number;
+}
+
 export interface HostFacts {
   agentVersion: string;
   hostname: string;
@@ -35,6 +42,8 @@ export interface HostFacts {
   memoryBytes: number;
   diskBytes: number;
   diskFreeBytes: number;
+  /** Of the disks that its services write to, the one with the least room, when it is nearly full. Absent: none is. */
+  fullDisk?: FullDisk;
   cgroupVersion: 1 | 2;
   /** `systemd` where systemd runs as process 1, else `cgroupfs`. */
   cgroupDriver: 'systemd' | 'cgroupfs';

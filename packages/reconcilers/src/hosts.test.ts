@@ -1,7 +1,8 @@
-import { newId } from '@rancher/domain';
+import { findCondition, type HostFacts, newId } from '@rancher/domain';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { reconcileEnvironment } from './environment.ts';
-import { recordDisconnect, recordLocalHosts } from './hosts.ts';
+import { conditionsOf } from './host-row.ts';
+import { recordDisconnect, recordFacts, recordLocalHosts } from './hosts.ts';
 import { Lab } from './lab.ts';
 
 let lab: Lab;
@@ -97,5 +98,35 @@ it('a local host is switched off and on: its machine says so, its agent that it 
   expect((await lab.events(environmentId)).filter((e) => e.startsWith('HostPowered'))).toEqual([
     'HostPoweredOff: host-1 was switched off, as by pulling the plug',
     'HostPoweredOn: host-1 was switched on',
+  ]);
+});
+
+it('a host tells that a disk is nearly full, and that it has room again, each once; nothing is planned for it', async () => {
+  const environmentId = await lab.environment(1);
+  const [agent] = await lab.agentsOf(environmentId);
+  await agent!.connect();
+  const row = () => lab.prisma.host.findUniqueOrThrow({ where: { id: agent!.id } });
+  const pressure = async () => findCondition(conditionsOf(await row()), 'DiskPressure');
+  expect(await pressure()).toBeUndefined();
+  const facts = (await row()).facts as unknown as HostFacts;
+  const fullDisk = { path: '/var/lib/etcd', bytes: 300 * 1024 ** 2, freeBytes: 4096 };
+  expect(await recordFacts(lab.prisma, agent!.id, { ...facts, fullDisk })).toMatchObject({
+    reconcile: false,
+  });
+  await recordFacts(lab.prisma, agent!.id, { ...facts, fullDisk: { ...fullDisk, freeBytes: 0 } });
+  expect(await pressure()).toMatchObject({
+    status: 'True',
+    reason: 'NearlyFull',
+    message: expect.stringContaining('/var/lib/etcd has 0 MiB of 300 MiB left'),
+  });
+  await recordFacts(lab.prisma, agent!.id, facts);
+  expect(await pressure()).toMatchObject({ status: 'False', reason: 'HasRoom' });
+  const events = await lab.prisma.event.findMany({
+    where: { hostId: agent!.id, reason: { startsWith: 'Disk' } },
+    orderBy: { id: 'asc' },
+  });
+  expect(events.map((e) => [e.type, e.reason])).toEqual([
+    ['Warning', 'DiskFull'],
+    ['Normal', 'DiskFreed'],
   ]);
 });

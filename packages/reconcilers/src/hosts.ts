@@ -14,6 +14,7 @@ import {
   setCondition,
 } from '@rancher/domain';
 import { inWords } from '@rancher/planner';
+import { diskEvents, withDisk } from './host-disk.ts';
 import { factColumns, movedEvents, uniqueIdentity } from './host-identity.ts';
 import { changeHost, conditionsOf } from './host-row.ts';
 import { type Recorded, recordInventory } from './inventory.ts';
@@ -47,12 +48,16 @@ export async function recordHello(
     conditions: json(
       [connected, ...uniqueIdentity(facts)].reduce(
         (conditions, next) => setCondition(conditions, next, now),
-        withoutPeers(conditionsOf(host)),
+        withDisk(withoutPeers(conditionsOf(host)), facts, now),
       ),
     ),
   }));
   const recorded = await recordInventory(prisma, hostId, inventory);
-  await recordEvents(prisma, [...helloEvents(before, facts, now), ...movedEvents(before, facts)]);
+  await recordEvents(prisma, [
+    ...helloEvents(before, facts, now),
+    ...movedEvents(before, facts),
+    ...diskEvents(before, facts),
+  ]);
   await notify(prisma, channels.change, JSON.stringify({ resource: 'hosts', id: hostId }));
   const moved = before.state !== state || lastingFacts(before.facts) !== lastingFacts(facts);
   return {
@@ -98,14 +103,16 @@ function helloEvents(
 /** Facts have changed while connected. What is rendered from them may have too. */
 export async function recordFacts(prisma: PrismaClient, hostId: string, facts: HostFacts): Promise<Recorded> {
   let before: Host | undefined;
+  const now = new Date();
   const changed = await changeHost(prisma, hostId, (host) => {
     before = host;
-    return canonicalJson(host.facts) === canonicalJson(facts) ? null : factColumns(host, facts);
+    if (canonicalJson(host.facts) === canonicalJson(facts)) return null;
+    return { ...factColumns(host, facts), conditions: json(withDisk(conditionsOf(host), facts, now)) };
   });
   if (before === undefined) return { environmentId: null, changed: false, reconcile: false };
   const { environmentId } = before;
   if (!changed) return { environmentId, changed, reconcile: false };
-  await recordEvents(prisma, movedEvents(before, facts));
+  await recordEvents(prisma, [...movedEvents(before, facts), ...diskEvents(before, facts)]);
   const reconcile = environmentId !== null && lastingFacts(before.facts) !== lastingFacts(facts);
   return { environmentId, changed, reconcile };
 }

@@ -207,7 +207,7 @@ export function plannerInstances(instances: readonly InstanceRow[]): PlannerInst
 
 /** The facts as text, but for those that change all the time and that no spec may depend on. */
 export function lastingFacts(facts: unknown): string {
-  const { diskFreeBytes: _, agentPid: __, ...lasting } = (facts ?? {}) as Partial<HostFacts>;
+  const { diskFreeBytes: _, fullDisk: __, agentPid: ___, ...lasting } = (facts ?? {}) as Partial<HostFacts>;
   return canonicalJson(lasting);
 }
 

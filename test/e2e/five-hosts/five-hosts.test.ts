@@ -274,6 +274,42 @@ test('evacuated: a host with a member of etcd is left by everything, and comes b
   );
 });
 
+test('a disk is full: that of the leader of etcd, until there is room again', async () => {
+  const since = Date.now();
+  const [client] = await computeHosts();
+  const leader = await etcdLeader(rancher, environment);
+  const name = leader.host;
+  const lived = await five.during(client!, async (objects) => {
+    // Stopped meanwhile, so that what is copied is what it has told others; and then it begins on the small disk.
+    process.kill(leader.pid!, 'SIGSTOP');
+    const disk = await faults.smallDisk(name, '/var/lib/etcd', 300);
+    expect(await readFile(`/proc/${leader.pid}/stat`, 'utf8')).toMatch(/\) [Tt] /);
+    process.kill(leader.pid!, 'SIGKILL');
+    const member = async () => (await five.on(name, 'etcd')).find((i) => i.id !== leader.id);
+    await until(`etcd is back on ${name}`, async () => (await member())?.health === 'healthy');
+    await disk.fill();
+    await until(`${name} says that its disk is full`, async () => {
+      const pressure = await five.condition(name, 'DiskPressure');
+      return pressure?.status === 'True' && /\/var\/lib\/etcd/.test(pressure.message);
+    });
+    // It goes on in what etcd has laid by, until it is started again.
+    const { pid } = (await member())!;
+    process.kill(pid!, 'SIGKILL');
+    await objects.more(20);
+    await until('etcd ends for want of room', async () =>
+      (await five.told(since)).some((e) => /^Instance.*etcd.*no space left on device/s.test(e)),
+    );
+    await disk.free();
+    expect(await five.whole(5)).toEqual([]);
+  });
+  process.stdout.write(`the disk of ${name} full: ${summary(lived, since)}\n`);
+  expect(lived.failures).toEqual([]);
+  await until('it is told that there is room', async () =>
+    (await five.told(since)).some((e) => e.startsWith('DiskFreed')),
+  );
+  expect(await five.told(since)).toEqual(sentences(`DiskFull: ${name}: The disk of /var/lib/etcd has `));
+});
+
 /** How many requests failed, by when they were sent: in each ten seconds since a moment. */
 function summary({ asked, failures }: Story, from: number): string {
   const tens = Map.groupBy(failures, (f) => Math.floor((f.at - from) / 10_000) * 10);

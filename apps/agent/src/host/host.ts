@@ -66,6 +66,11 @@ export class Host {
     return this.#slice;
   }
 
+  /** Those that its services write to. */
+  folders(): string[] {
+    return Object.values(this.#slice?.specs ?? {}).flatMap((spec) => spec.directories.map((d) => d.path));
+  }
+
   inventory(): Inventory {
     return { generation: this.generation, instances: [...this.#instances.values()].map((i) => i.observed()) };
   }
