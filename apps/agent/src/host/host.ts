@@ -68,7 +68,7 @@ export class Host {
 
   /** Those that its services write to. */
   folders(): string[] {
-    return Object.values(this.#slice?.specs ?? {}).flatMap((spec) => spec.directories.map((d) => d.path));
+    return [...this.#specs.values()].flatMap((spec) => spec.directories.map((d) => d.path));
   }
 
   inventory(): Inventory {
