@@ -107,6 +107,32 @@ it.each<[string, Partial<Before>, Partial<ObservedInstance>, string[], boolean]>
     true,
   ],
   [
+    'exited with a word',
+    {},
+    {
+      state: 'exited',
+      health: 'unhealthy',
+      exit: { code: 3, signal: null },
+      logTail: ['panic: no more room'],
+      exitedAt: now.toISOString(),
+    },
+    ['InstanceExited: kubelet on host-1 exited (code 3) after 1 min: panic: no more room'],
+    true,
+  ],
+  [
+    'killed, whatever it said before',
+    {},
+    {
+      state: 'exited',
+      health: 'unhealthy',
+      exit: { code: null, signal: 'SIGKILL' },
+      logTail: ['error: a client went away'],
+      exitedAt: now.toISOString(),
+    },
+    ['InstanceExited: kubelet on host-1 exited (signal SIGKILL) after 1 min'],
+    true,
+  ],
+  [
     'started again by its agent',
     {},
     { restarts: 2, message: 'started again with its host' },

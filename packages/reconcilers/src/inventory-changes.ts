@@ -1,5 +1,6 @@
 import type { EventInput, Health, InstanceState, ObservedInstance } from '@rancher/domain';
 import { exitWords, inWords } from '@rancher/planner';
+import { lastWords } from './last-words.ts';
 
 /** An instance's row before an inventory came, with what is known of the one it replaced. */
 export interface Before {
@@ -147,7 +148,9 @@ function eventsOf(host: { id: string; name: string }, row: Before, after: After,
   if (after.state === 'exited' && row.state !== 'exited') {
     const ranMs = between(after.startedAt, after.exitedAt);
     const ran = ranMs === null ? '' : ` after ${inWords(ranMs)}`;
-    const message = `${where} exited (${exitWords(after.exit ?? null)})${ran}`;
+    // One that was killed had no time for a word.
+    const said = after.exit?.signal == null ? lastWords(after.logTail) : undefined;
+    const message = `${where} exited (${exitWords(after.exit ?? null)})${ran}${said === undefined ? '' : `: ${said}`}`;
     events.push(tell('Warning', 'InstanceExited', message, { exit: after.exit, ranMs }));
   } else if (after.health === 'unhealthy' && row.health !== 'unhealthy') {
     const message = `${where} is unhealthy${after.message === null ? '' : `: ${after.message}`}`;

@@ -144,6 +144,13 @@ export class FiveHosts {
     }
   }
 
+  /** Writes a ConfigMap of nearly the largest size that there may be: 1 MiB. */
+  async writeLarge(): Promise<void> {
+    const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { generateName: 'large-' } };
+    const path = `/k8s/environments/${this.id}/api/v1/namespaces/default/configmaps`;
+    await this.rancher.api('POST', path, { ...object, data: { text: 'x'.repeat(1_000_000) } });
+  }
+
   /** Writes ConfigMaps, one after the other, and looks at what the plan waits for. */
   async #write(signal: AbortSignal): Promise<void> {
     const path = `/k8s/environments/${this.id}/api/v1/namespaces/default/configmaps`;
