@@ -52,11 +52,13 @@ suite() {
   if [ "$code" -ne 0 ] && [ "${counts#* }" = 0 ]; then failed=$((failed + 1)); fi
 }
 
-# Both Kubernetes versions: the second environment of a test is of the other one. Made once, before what runs them.
+# Both Kubernetes versions, as the second environment of a test is of the other one, and what only tests run. Made once,
+# before what runs them.
 artifacts() {
   [ -z "${have_artifacts:-}" ] || return 0
   have_artifacts=1
   step artifacts ./rancher artifacts fetch 1.37.2 1.36.3
+  step 'artifacts of tests' node --disable-warning=ExperimentalWarning scripts/test-artifacts.ts
 }
 
 for stage in $stages; do

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type ArtifactStore, createArtifactStore, sharedCacheDir } from '@rancher/artifacts';
 import { artifactsOf } from '@rancher/components';
+import { coredns } from '@rancher/testing';
 import type { Installation } from '../../test/e2e/support/installation.ts';
 import { withInstallation } from '../installation.ts';
 import { type BenchmarkReport, report } from '../report.ts';
@@ -52,9 +53,10 @@ export async function runSuite(rancher: Installation, wanted: Wanted): Promise<S
   const cache = sharedCacheDir();
   const store = createArtifactStore({ cacheDir: cache });
   const suite = { name: 'kubernetes-e2e', version };
-  await store.ensure(suite, ({ message, done, total }) =>
-    say(`${message} ${total > 0 ? `${done} of ${total}` : ''}`),
-  );
+  for (const wants of [suite, coredns])
+    await store.ensure(wants, ({ message, done, total }) =>
+      say(`${message} ${total > 0 ? `${done} of ${total}` : ''}`),
+    );
   say('making the images');
   await mkdir(join(wanted.output, 'images'));
   const archive = await makeImages(
@@ -83,7 +85,7 @@ function programs(store: ArtifactStore, cache: string, version: string) {
     agnhost: store.filePath(suite, 'agnhost'),
     nonewprivs: store.filePath(suite, 'nonewprivs'),
     sampleApiserver: store.filePath(suite, 'sample-apiserver'),
-    coredns: store.filePath({ name: 'coredns', version: '1.15.0' }, 'coredns'),
+    coredns: store.filePath(coredns, 'coredns'),
     etcd: store.filePath(ofHosts('etcd'), 'etcd'),
     sources: join(cache, 'go/mod', `k8s.io/kubernetes@v${version}`),
   };

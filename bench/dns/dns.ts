@@ -8,7 +8,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { startKubernetes, until } from '@rancher/testing';
+import { coredns, startKubernetes, until } from '@rancher/testing';
 import { type BenchmarkReport, quantile, report } from '../report.ts';
 import { fill, questions } from './cluster.ts';
 import { type Server, startCoredns, startOurs } from './servers.ts';
@@ -17,7 +17,7 @@ export const runs = 5;
 const seconds = 2;
 /** A rate that both servers can bear, for latency as clients see it (questions/s). */
 const steadyRate = 3000;
-const names = { ours: 'rancher dns', theirs: 'CoreDNS 1.15.0' } as const;
+const names = { ours: 'rancher dns', theirs: `CoreDNS ${coredns.version}` } as const;
 type Name = keyof typeof names;
 
 const execute = promisify(execFile);

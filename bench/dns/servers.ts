@@ -3,9 +3,8 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createArtifactStore, sharedCacheDir } from '@rancher/artifacts';
-import { freePort, type TestKubernetes } from '@rancher/testing';
+import { coredns, freePort, type TestKubernetes } from '@rancher/testing';
 
-const coredns = { name: 'coredns', version: '1.15.0' };
 const root = new URL('../..', import.meta.url).pathname;
 
 /** A server under test, held to one core, as its peer is. */

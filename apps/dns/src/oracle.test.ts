@@ -6,14 +6,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createArtifactStore, sharedCacheDir } from '@rancher/artifacts';
-import { freePort, startKubernetes, type TestKubernetes, until } from '@rancher/testing';
+import { coredns, freePort, startKubernetes, type TestKubernetes, until } from '@rancher/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Running, run } from './run.ts';
 import { type Asked, ask, type Target, testConfig } from './testing.ts';
 import { Objects } from './testing-cluster.ts';
 import { TestUpstream } from './testing-upstream.ts';
 
-const coredns = { name: 'coredns', version: '1.15.0' };
 let kubernetes: TestKubernetes;
 let upstream: TestUpstream;
 let oracle: ChildProcess | undefined;
