@@ -246,10 +246,12 @@ describe.each(kinds)('queues on $kind', ({ start, connection, forget }) => {
     await until('all ran', () => runs === 70);
     const backend = openBackend(connection(server.url), 'produce', 2, () => {});
     const queues = openQueues(backend, () => {});
-    // The last of them is recorded, and what is too much taken away, a moment after its handler ended.
-    await until('50 failed ones and no finished one are kept', async () => {
+    // The last of them is recorded, and what is too much taken away, a moment after its handler ended. Those that end at
+    // the same moment do not see each other, so as many more may stay as run at a time.
+    await until('about 50 failed ones and no finished one are kept', async () => {
       const now = await (await queues.get('check-environment')).getJobCounts();
-      return now.active === 0 && now.completed === 0 && now.failed === 50;
+      const failed = now.failed ?? 0;
+      return now.active === 0 && now.completed === 0 && failed >= 50 && failed < 54;
     });
     await queues.close();
     await backend.close();
