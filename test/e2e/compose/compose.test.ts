@@ -44,12 +44,26 @@ beforeAll(async () => {
 
 afterAll(async () => {
   if (agent?.exitCode === null && agent.kill('SIGTERM')) await once(agent, 'exit');
+  // It makes the machine a bridge for local hosts, which stays when the agent ends.
+  if (agent !== undefined) await once(startAgent('purge'), 'exit');
   if (engine) {
     await compose('down', '--volumes', '--timeout', '5').catch((error: unknown) => console.error(error));
     await engine.stop();
   }
   await rm(folder, { recursive: true, force: true });
 });
+
+function startAgent(command: 'run' | 'purge'): ChildProcess {
+  const main = join(root, 'apps/agent/src/main.ts');
+  const args = [
+    '--disable-warning=ExperimentalWarning',
+    main,
+    command,
+    '--config',
+    join(folder, 'agent.json'),
+  ];
+  return spawn(process.execPath, args, { stdio: 'ignore' });
+}
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -127,7 +141,6 @@ test('an agent joins with a token, and trusts the authority of this server alone
   const caSha256 = new X509Certificate(ca).fingerprint256.replaceAll(':', '').toLowerCase();
   // A machine that belongs to no environment has no command of its own: it runs local hosts.
   expect(made.body.command).toBeNull();
-  const file = join(folder, 'agent.json');
   const config = {
     kind: 'machine',
     name: 'compose-machine',
@@ -139,15 +152,8 @@ test('an agent joins with a token, and trusts the authority of this server alone
     logFile: join(folder, 'agent.log'),
     localHosts: { home: folder },
   };
-  await writeFile(file, JSON.stringify(config), { mode: 0o600 });
-  const args = [
-    '--disable-warning=ExperimentalWarning',
-    join(root, 'apps/agent/src/main.ts'),
-    'run',
-    '--config',
-    file,
-  ];
-  agent = spawn(process.execPath, args, { stdio: 'ignore' });
+  await writeFile(join(folder, 'agent.json'), JSON.stringify(config), { mode: 0o600 });
+  agent = startAgent('run');
   await vi.waitFor(async () => {
     expect(agent!.exitCode, await readFile(config.logFile, 'utf8').catch(() => '')).toBeNull();
     expect(await machine()).toMatchObject({ status: { connected: true } });
