@@ -1,9 +1,9 @@
-import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { arch, availableParallelism, hostname, networkInterfaces, release, totalmem } from 'node:os';
 import type { HostFacts } from '@rancher/domain';
 import { cgroupHierarchies } from '@rancher/runtimes';
 import type { AgentConfig } from './config.ts';
-import { fullDisk } from './disks.ts';
+import { fullDisk, roomOf } from './disks.ts';
 import { readIfPresent, sha256 } from './files.ts';
 import { type Firewalls, findFirewalls } from './firewall.ts';
 
@@ -16,7 +16,7 @@ const programFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/
  * @param folders those that its services write to, besides the agent's own
  */
 export function gatherFacts(config: AgentConfig, folders: readonly string[] = []): HostFacts {
-  const disk = statfsSync(config.stateDir);
+  const disk = roomOf(config.stateDir);
   const full = fullDisk([config.stateDir, ...folders]);
   const local = config.kind === 'local';
   return {
@@ -29,8 +29,8 @@ export function gatherFacts(config: AgentConfig, folders: readonly string[] = []
     kernel: release(),
     cores: availableParallelism(),
     memoryBytes: totalmem(),
-    diskBytes: disk.blocks * disk.bsize,
-    diskFreeBytes: disk.bavail * disk.bsize,
+    diskBytes: disk.bytes,
+    diskFreeBytes: disk.freeBytes,
     ...(full === undefined ? {} : { fullDisk: full }),
     cgroupVersion: cgroupHierarchies().version,
     // Several kubelets of one machine cannot share systemd's slices.

@@ -146,18 +146,20 @@ export class FiveHosts {
 
   /** Writes a ConfigMap of nearly the largest size that there may be: 1 MiB. */
   async writeLarge(): Promise<void> {
-    const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { generateName: 'large-' } };
+    await this.#create({ metadata: { generateName: 'large-' }, data: { text: 'x'.repeat(1_000_000) } });
+  }
+
+  #create(configMap: object) {
     const path = `/k8s/environments/${this.id}/api/v1/namespaces/default/configmaps`;
-    await this.rancher.api('POST', path, { ...object, data: { text: 'x'.repeat(1_000_000) } });
+    return this.rancher.api('POST', path, { apiVersion: 'v1', kind: 'ConfigMap', ...configMap });
   }
 
   /** Writes ConfigMaps, one after the other, and looks at what the plan waits for. */
   async #write(signal: AbortSignal): Promise<void> {
-    const path = `/k8s/environments/${this.id}/api/v1/namespaces/default/configmaps`;
     while (!signal.aborted) {
       const name = `witness-${Date.now()}`;
-      const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, labels: { witness: 'yes' } } };
-      const answer = await this.rancher.api('POST', path, object).catch(() => undefined);
+      const metadata = { name, labels: { witness: 'yes' } };
+      const answer = await this.#create({ metadata }).catch(() => undefined);
       if (answer?.status === 201) this.written.add(name);
       const { body } = await this.rancher.api('GET', `/v1/environments/${this.id}`);
       const conditions = body.status.conditions as { type: string; status: string; reason: string }[];

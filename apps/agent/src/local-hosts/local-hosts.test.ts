@@ -133,9 +133,18 @@ const web = testSpec('web', {
 });
 const webOf = (host: string, generation: number, id: string) =>
   testSlice(`host_${host}`, generation, { web }, [{ id, service: 'web' }]);
-/** Runs a command in a host's own view: its files, its network. */
+/** What `nsenter` takes for a host's own view: its files, its network. */
+const viewOf = (init: ProcessIdentity) => [
+  '--target',
+  String(init.pid),
+  '--net',
+  '--mount',
+  '--uts',
+  '--ipc',
+];
+/** Runs a command there. */
 const inside = (init: ProcessIdentity, ...command: string[]) =>
-  execFileSync('nsenter', ['--target', String(init.pid), '--net', '--mount', '--uts', '--ipc', ...command], {
+  execFileSync('nsenter', [...viewOf(init), ...command], {
     encoding: 'utf8',
   }).trim();
 
@@ -349,8 +358,9 @@ async function seenFrom(server: ProcessIdentity, client: ProcessIdentity, addres
   const script = `
     const server = require('net').createServer((socket) => socket.end(socket.remoteAddress));
     server.listen(8082, '0.0.0.0', () => console.log('listening'));`;
-  const nsenter = ['--target', String(server.pid), '--net', '--mount', '/run/rancher/node', '-e', script];
-  const listener = spawn('nsenter', nsenter, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const listener = spawn('nsenter', [...viewOf(server), '/run/rancher/node', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   try {
     await once(listener.stdout, 'data');
     const ask = `require('net').connect(8082, '${address}').pipe(process.stdout)`;

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { networkInterfaces, totalmem } from 'node:os';
 import { type CgroupHierarchies, cgroupHierarchies, makeCgroup, removeCgroup } from '@rancher/runtimes';
 import type { AgentConfig } from '../config.ts';
+import { roomOf } from '../disks.ts';
 import { hasProgram, ownAddress } from '../facts.ts';
 import { findFirewalls } from '../firewall.ts';
 import { tryRun } from '../run.ts';
@@ -23,7 +24,6 @@ const unfit = new Map([
  */
 export async function lookAtMachine(config: AgentConfig, ports: readonly number[]): Promise<MachineFacts> {
   const address = ownAddress(config);
-  const disk = statfsSync(config.stateDir);
   const taken = await Promise.all(ports.map(isTaken));
   return {
     programs: Object.fromEntries(Object.keys(neededPrograms).map((name) => [name, hasProgram(name)])),
@@ -35,8 +35,8 @@ export async function lookAtMachine(config: AgentConfig, ports: readonly number[
     },
     firewalls: findFirewalls(),
     cgroups: cgroups(`${config.cgroup}-check`),
-    unfitFileSystem: unfit.get(disk.type) ?? null,
-    diskFreeBytes: disk.bavail * disk.bsize,
+    unfitFileSystem: unfit.get(statfsSync(config.stateDir).type) ?? null,
+    diskFreeBytes: roomOf(config.stateDir).freeBytes,
     folder: config.stateDir,
     memoryBytes: totalmem(),
     kmsg: existsSync('/dev/kmsg'),
