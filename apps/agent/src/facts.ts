@@ -33,8 +33,7 @@ export function gatherFacts(config: AgentConfig, folders: readonly string[] = []
     diskFreeBytes: disk.freeBytes,
     ...(full === undefined ? {} : { fullDisk: full }),
     cgroupVersion: cgroupHierarchies().version,
-    // Several kubelets of one machine cannot share systemd's slices.
-    cgroupDriver: !local && existsSync('/run/systemd/system') ? 'systemd' : 'cgroupfs',
+    cgroupDriver: cgroupDriver(config),
     cgroupRoot: config.cgroup,
     ...firewalls(),
     sysResource: hasCapability(capSysResource),
@@ -44,6 +43,11 @@ export function gatherFacts(config: AgentConfig, folders: readonly string[] = []
     kvm: existsSync('/dev/kvm'),
     ...(local ? {} : { machineFingerprint: machineFingerprint() }),
   };
+}
+
+/** Who manages the cgroups of pods. Several kubelets of one machine cannot share systemd's slices. */
+export function cgroupDriver({ kind }: Pick<AgentConfig, 'kind'>): HostFacts['cgroupDriver'] {
+  return kind !== 'local' && existsSync('/run/systemd/system') ? 'systemd' : 'cgroupfs';
 }
 
 let found: Firewalls | undefined;

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { Arch } from './versions.ts';
+import type { Arch, Release } from './versions.ts';
 
 export type SourceName = 'mirror' | 'official' | 'build' | 'host' | 'script' | 'installation';
 
@@ -50,11 +50,22 @@ export function parseManifest(text: string): Manifest {
     throw new Error('not a manifest: files is missing');
   }
   for (const [file, entry] of Object.entries(value.files)) {
+    if (!isPlainName(file)) throw new Error(`not a manifest: ${JSON.stringify(file)} is no name of a file`);
     if (!/^[0-9a-f]{64}$/.test(entry?.sha256 ?? '') || !Number.isSafeInteger(entry.size)) {
       throw new Error(`not a manifest: ${file} has no sha256 or no size`);
     }
   }
   return value as Manifest;
+}
+
+/** Files that an artifact has besides those of its release, such as libraries of a program that came from a host. */
+export function moreFiles(release: Release, manifest: Manifest): string[] {
+  return Object.keys(manifest.files).filter((file) => !release.files.includes(file));
+}
+
+/** Names a file in a folder, and nothing elsewhere. */
+export function isPlainName(file: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._+-]*$/.test(file);
 }
 
 /** SHA-256 (hexadecimal) and size (bytes) of a file. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type ArtifactRef, DomainError } from '@rancher/domain';
 import { asDomainError, describe } from './errors.ts';
 import { withLock } from './lock.ts';
-import { hashFile, type Manifest, manifestFile, readManifest } from './manifest.ts';
+import { hashFile, isPlainName, type Manifest, manifestFile, moreFiles, readManifest } from './manifest.ts';
 import { createReporter, type OnProgress, type Progress, type Reporter } from './progress.ts';
 import { buildSource } from './sources/build.ts';
 import { hostSource } from './sources/host.ts';
@@ -43,7 +43,7 @@ export interface ArtifactStore {
   ensureAll(refs: readonly ArtifactRef[], onProgress?: OnProgress): Promise<Manifest[]>;
   /** The manifest of an artifact that is here; null where it is not. Throws `unknown_version`. */
   manifest(ref: ArtifactRef): Promise<Manifest | null>;
-  /** Absolute path of a file of an artifact, here or not. Throws `unknown_version`, `not_found` (no such file in it). */
+  /** Absolute path of a file of an artifact, here or not. Throws `unknown_version`, `not_found` (no name of a file). */
   filePath(ref: ArtifactRef, file: string): string;
   /** Reads an artifact's files wholly and names those that are missing or not what the manifest says; empty = sound. */
   verify(ref: ArtifactRef): Promise<string[]>;
@@ -82,11 +82,8 @@ export function createArtifactStore(options: ArtifactStoreOptions): ArtifactStor
       return readManifest(join(root, artifactId(releaseOf(ref))));
     },
     filePath(ref, file) {
-      const release = releaseOf(ref);
-      if (!release.files.includes(file)) {
-        throw new DomainError('not_found', `${artifactId(ref)} has no file ${file}`);
-      }
-      return join(root, artifactId(ref), file);
+      if (!isPlainName(file)) throw new DomainError('not_found', `${artifactId(ref)} has no file ${file}`);
+      return join(root, artifactId(releaseOf(ref)), file);
     },
     async verify(ref) {
       const release = releaseOf(ref);
@@ -194,7 +191,8 @@ async function fetchFrom(
   await mkdir(scratch);
   try {
     const arch = hostArch();
-    const fetched = await source.fetch({ release, arch, dir, scratch, report });
+    const { more = [], ...fetched } = await source.fetch({ release, arch, dir, scratch, report });
+    const files = [...release.files, ...more];
     const manifest: Manifest = {
       name: release.name,
       version: release.version,
@@ -203,8 +201,8 @@ async function fetchFrom(
       ...fetched,
       files: {},
     };
-    for (const [done, file] of release.files.entries()) {
-      report.step('verify', file, { done, total: release.files.length });
+    for (const [done, file] of files.entries()) {
+      report.step('verify', file, { done, total: files.length });
       await chmod(join(dir, file), 0o755);
       manifest.files[file] = await hashFile(join(dir, file));
     }
@@ -236,7 +234,7 @@ async function unsoundFiles(
   const known = wholly ? {} : await readStamps(dir);
   const stamps: Record<string, string> = {};
   const unsound: string[] = [];
-  for (const file of release.files) {
+  for (const file of [...release.files, ...moreFiles(release, manifest)]) {
     const expected = manifest.files[file];
     const stamp = await stampOf(join(dir, file));
     const same =

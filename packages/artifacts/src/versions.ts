@@ -38,6 +38,8 @@ export interface Release extends ArtifactRef {
   recipe?: Recipe;
   /** Program of the host that can stand in where nothing can be fetched or built, such as the distribution's runc. */
   hostProgram?: string;
+  /** File of the artifact that is the program itself, where it comes with its libraries and is started by a launcher. */
+  bundled?: string;
   /** It comes with the server itself: one of our own programs, or the Node that runs them. */
   installed?: boolean;
   /** File of the recipe's folder that stands in, slower, where nothing can be fetched or built. */
@@ -236,14 +238,15 @@ function runc(version: string): Release {
   };
 }
 
-/** It is C, and published as source alone: the distribution's own of this version or later. */
+/** It is C, and published as source alone: the distribution's own of this version or later, with what it is linked with. */
 function haproxy(version: string): Release {
   return {
     name: 'haproxy',
     version,
-    files: ['haproxy'],
+    files: ['haproxy', 'haproxy.elf'],
     downloads: () => [],
     hostProgram: 'haproxy',
+    bundled: 'haproxy.elf',
     buildWeight: 1,
   };
 }

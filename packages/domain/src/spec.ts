@@ -7,7 +7,7 @@ export interface InstanceSpec {
   component: string;
   /** Version of the program that runs, without a leading v. */
   version: string;
-  artifacts: ArtifactRef[];
+  artifacts: ArtifactUse[];
   /** Argument vector; the first element is an absolute path on the host. */
   command: string[];
   env: Record<string, string>;
@@ -54,6 +54,12 @@ export const seedMarker = (path: string) => `${path}.made`;
 export interface ArtifactRef {
   name: string;
   version: string;
+}
+
+/** What an instance needs of an artifact. */
+export interface ArtifactUse extends ArtifactRef {
+  /** Absent: all of its files. */
+  files?: string[];
 }
 
 export interface FileSpec {
@@ -142,8 +148,10 @@ export const hostPaths = {
   cniRun: '/run/rancher-cni',
   cniConf: '/var/lib/rancher-agent/cni/net.d',
   kubelet: '/var/lib/kubelet',
-  containerd: '/var/lib/containerd',
-  containerdSocket: '/run/containerd/containerd.sock',
+  /** Not containerd's defaults: those are of the machine's own containerd, such as Docker's. */
+  containerd: '/var/lib/rancher-agent/containerd',
+  containerdState: '/run/rancher-containerd',
+  containerdSocket: '/run/rancher-containerd/containerd.sock',
   etcd: '/var/lib/etcd',
   /** The Node that runs our own programs: the agent's own. The agent sees to it that it is there. */
   node: '/run/rancher/node',

@@ -26,6 +26,11 @@ it.each([
     ['panic: runtime error: index out of range', '', 'goroutine 1 [running]:'],
     'panic: runtime error: index out of range',
   ],
+  [
+    'a program without its libraries',
+    ['/x/haproxy: error while loading shared libraries: liblua5.3.so.0: cannot open shared object file'],
+    '/x/haproxy: error while loading shared libraries: liblua5.3.so.0: cannot open shared object file',
+  ],
   ['what is no JSON after all', ['{not JSON', 'Error: listen EADDRINUSE'], 'Error: listen EADDRINUSE'],
   ['a very long one', [`error: ${'x'.repeat(1000)}`], `error: ${'x'.repeat(293)}`],
 ])('%s', (_name, logTail, expected) => {

@@ -3,7 +3,7 @@ const longest = 300;
 
 /**
  * Why a process says that it ended: the last line of its log that is an error by its form, which is JSON (etcd), klog
- * (Kubernetes) or a plain `panic: …`, `error: …`. Undefined where none is; a guess would mislead.
+ * (Kubernetes), a plain `panic: …`, `error: …`, or the dynamic linker's. Undefined where none is; a guess would mislead.
  */
 export function lastWords(logTail: readonly string[] | null): string | undefined {
   for (const line of [...(logTail ?? [])].reverse()) {
@@ -27,5 +27,8 @@ function ofJson(line: string): string | undefined {
 
 function ofText(line: string): string | undefined {
   const klog = /^[EF]\d{4} [^\]]*\] (.+)$/.exec(line)?.[1];
-  return klog ?? /^(?:panic|fatal error|fatal|error): .+$/i.exec(line)?.[0];
+  return (
+    klog ??
+    /^(?:panic|fatal error|fatal|error|\S+: error while loading shared libraries): .+$/i.exec(line)?.[0]
+  );
 }

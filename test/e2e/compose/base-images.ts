@@ -3,12 +3,9 @@ import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink 
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
-import { debianArchive } from '../support/debian.ts';
-import { type Docker, root, told } from './docker.ts';
+import { type Docker, ensureDebianImage, registryAnswers, root, told } from '../support/docker.ts';
 
-const debianImage = 'debian:bookworm-slim';
-
-/** The base images that docker-compose.yml and deploy/Dockerfile name, and how each context is filled. */
+/** The base images that docker-compose.yml and deploy/server/Dockerfile name, and how each context is filled. */
 const images: Record<string, { dockerfile: string; fill: (context: string) => Promise<void> }> = {
   'node:24-bookworm-slim': { dockerfile: 'node.Dockerfile', fill: fillNode },
   'redis:7': { dockerfile: 'redis.Dockerfile', fill: async () => undefined },
@@ -31,8 +28,7 @@ export async function ensureBaseImages({ docker }: Docker, cache: string): Promi
     for (const image of missing) await docker('pull', image);
     return;
   }
-  if ((await labelOf(docker, debianImage)) === null)
-    await docker('import', await debianArchive(cache), debianImage);
+  await ensureDebianImage({ docker }, cache);
   for (const image of missing) await make(docker, image);
 }
 
@@ -52,13 +48,6 @@ async function recipeOf(image: string): Promise<string> {
   const hash = createHash('sha256').update(process.version);
   for (const file of files) hash.update(await readFile(join(folder, file)));
   return hash.digest('hex').slice(0, 16);
-}
-
-async function registryAnswers(): Promise<boolean> {
-  return fetch('https://registry-1.docker.io/v2/', { signal: AbortSignal.timeout(3_000) }).then(
-    () => true,
-    () => false,
-  );
 }
 
 async function make(docker: Docker['docker'], image: string): Promise<void> {

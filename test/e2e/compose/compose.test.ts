@@ -13,8 +13,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sharedCacheDir } from '@rancher/artifacts';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { type Docker, root, startDocker, told } from '../support/docker.ts';
 import { ensureBaseImages } from './base-images.ts';
-import { type Docker, root, startDocker, told } from './docker.ts';
 
 const cache = sharedCacheDir();
 const project = `rancher-${process.pid}`;

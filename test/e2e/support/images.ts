@@ -9,6 +9,7 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { sharedCacheDir } from '@rancher/artifacts';
+import { hostPaths } from '@rancher/domain';
 import { type Installation, must } from './installation.ts';
 
 export const busyboxImage = 'docker.io/rancher-test/busybox:1';
@@ -81,7 +82,7 @@ export async function onEachContainerd(
   const cache = sharedCacheDir();
   for (const instance of await installation.instances(environment)) {
     if (instance.component !== 'containerd') continue;
-    const socket = `/proc/${instance.pid}/root/run/containerd/containerd.sock`;
+    const socket = `/proc/${instance.pid}/root${hostPaths.containerdSocket}`;
     const ctr = `${cache}/artifacts/containerd-2.3.7/ctr`;
     await must(ctr, ['-a', socket, '-n', 'k8s.io', ...args], { timeoutMs: 900_000 });
   }

@@ -15,7 +15,14 @@ import { type Result, run, until } from './installation.ts';
 export interface TestNetwork {
   /** Of this machine on it: where the server listens. */
   address: string;
+  bridge: string;
+  /** What is to go with the network may lie there. */
+  dir: string;
   machine(name: string): Promise<TestMachine>;
+  /** An address that nobody else gets, and a name for the link to the bridge. */
+  place(): { address: string; number: number; link: string };
+  /** Has another machine on it go with the network. */
+  adopt(machine: { powerOff(): Promise<void> }): void;
   /** Removes the network and every machine on it. */
   remove(): Promise<void>;
 }
@@ -68,20 +75,23 @@ export async function createNetwork(): Promise<TestNetwork> {
   const subnet = await freeSubnet();
   const address = `${subnet}.1`;
   const dir = await mkdtemp(join(tmpdir(), 'rancher-machines-'));
-  const machines: TestMachine[] = [];
+  const machines: { powerOff(): Promise<void> }[] = [];
   let nextNumber = 11;
   await must('ip', ['link', 'add', bridge, 'type', 'bridge']);
   await must('ip', ['address', 'add', `${address}/24`, 'dev', bridge]);
   await must('ip', ['link', 'set', bridge, 'up']);
 
-  async function machine(name: string, from?: string): Promise<TestMachine> {
+  function place() {
     const number = nextNumber++;
+    return { number, address: `${subnet}.${number}`, link: `${bridge}${number}` };
+  }
+
+  async function machine(name: string, from?: string): Promise<TestMachine> {
     const made = await powerOn({
+      ...place(),
       name,
       id,
-      number,
       bridge,
-      address: `${subnet}.${number}`,
       gateway: address,
       dir: join(dir, name),
       from,
@@ -93,7 +103,11 @@ export async function createNetwork(): Promise<TestNetwork> {
 
   return {
     address,
+    bridge,
+    dir,
     machine: (name) => machine(name),
+    place,
+    adopt: (other) => void machines.push(other),
     async remove() {
       for (const each of machines) await each.powerOff();
       await run('ip', ['link', 'delete', bridge]);
@@ -106,6 +120,7 @@ interface Wish {
   name: string;
   id: string;
   number: number;
+  link: string;
   bridge: string;
   address: string;
   gateway: string;
@@ -217,10 +232,9 @@ async function makeDisk({ dir, name, address, from, number }: Wish): Promise<voi
   await writeFile(join(dir, 'etc/machine-id'), `${String(number).padStart(32, '0')}\n`);
 }
 
-async function plugIn({ id, number, bridge, address, gateway }: Wish, netns: string): Promise<void> {
-  const veth = `rt${id}${number}`;
-  await must('ip', ['link', 'add', veth, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', netns]);
-  await must('ip', ['link', 'set', veth, 'master', bridge, 'up']);
+async function plugIn({ link, bridge, address, gateway }: Wish, netns: string): Promise<void> {
+  await must('ip', ['link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', netns]);
+  await must('ip', ['link', 'set', link, 'master', bridge, 'up']);
   const inside = [
     'link set lo up',
     `address add ${address}/24 dev eth0`,

@@ -1,5 +1,6 @@
 /** Looking into the network of an environment's hosts and pods from the machine, by entering their namespaces. */
 import { sharedCacheDir } from '@rancher/artifacts';
+import { hostPaths } from '@rancher/domain';
 import { type Installation, type Result, run, until } from './installation.ts';
 
 export interface Place {
@@ -95,7 +96,7 @@ export async function podPlaces(rancher: Installation, selector: string, count: 
 /** Containers of a host, with their first process. */
 async function tasks(host: Place): Promise<[string, number][]> {
   const cache = sharedCacheDir();
-  const socket = `/proc/${host.pid}/root/run/containerd/containerd.sock`;
+  const socket = `/proc/${host.pid}/root${hostPaths.containerdSocket}`;
   const { stdout } = await run(`${cache}/artifacts/containerd-2.3.7/ctr`, [
     ...['-a', socket, '-n', 'k8s.io', 'task', 'ls'],
   ]);

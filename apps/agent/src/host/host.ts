@@ -226,7 +226,11 @@ export class Host {
       changed: () => this.#changed(),
       connectedAt: this.#parts.connectedAt,
       until: (condition, signal) => this.#waiters.until(condition, signal),
-      isHealthy: (id) => this.#instances.get(id)?.healthy ?? true,
+      notHealthy: (ids) =>
+        ids.flatMap((id) => {
+          const instance = this.#instances.get(id);
+          return instance === undefined || instance.healthy ? [] : [instance.service];
+        }),
       isFree: (service, id) =>
         [...this.#instances.values()].every(
           (i) => i.service !== service || i.id === id || !(i.hasProcess || this.#clearing.has(i)),

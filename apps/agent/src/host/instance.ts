@@ -27,7 +27,8 @@ export interface InstanceContext {
   until(condition: () => boolean, signal: AbortSignal): Promise<void>;
   /** When a server was last connected (ms since the epoch); 0 = never. */
   connectedAt(): number;
-  isHealthy(instanceId: string): boolean;
+  /** Services of those of these instances that are not healthy. */
+  notHealthy(instanceIds: readonly string[]): string[];
   /** Whether no other instance of that service has a process. */
   isFree(service: string, instanceId: string): boolean;
   healthySince(instanceId: string): string | undefined;
@@ -190,7 +191,7 @@ export class Instance {
 
   observed(): ObservedInstance {
     const run = this.#run;
-    const message = this.#message ?? this.#restartMessage;
+    const message = this.#message ?? this.#waiting() ?? this.#restartMessage;
     return {
       id: this.id,
       service: this.service,
@@ -213,6 +214,7 @@ export class Instance {
     const { spec } = this;
     const { certificates } = await preparer.prepare(this.id, spec, (message) => this.#tell(message));
     this.#certificates = certificates;
+    this.#message = undefined;
     await until(() => this.#mayStart(), signal);
     await preparer.seed(this.spec);
     if (signal.aborted) return;
@@ -244,9 +246,15 @@ export class Instance {
   }
 
   #mayStart(): boolean {
-    const { isFree, isHealthy } = this.#context;
+    const { isFree, notHealthy } = this.#context;
     if (this.entry.notBefore > Date.now()) return false;
-    return isFree(this.service, this.id) && this.entry.after.every(isHealthy);
+    return isFree(this.service, this.id) && notHealthy(this.entry.after).length === 0;
+  }
+
+  /** What keeps it from being started, in words. */
+  #waiting(): string | undefined {
+    const services = this.#state === 'pending' ? this.#context.notHealthy(this.entry.after) : [];
+    return services.length === 0 ? undefined : `waits until ${services.join(', ')} can be used`;
   }
 
   #running(run: Run, health: 'initializing' | 'healthy'): void {

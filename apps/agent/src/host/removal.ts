@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hostPaths, kernelNames, metadataAddress } from '@rancher/domain';
 import { cgroupExists, removeCgroup } from '@rancher/runtimes';
 import type { AgentConfig } from '../config.ts';
 import { describe } from '../errors.ts';
+import { cgroupDriver } from '../facts.ts';
 import type { Log } from '../log.ts';
 import { addressLabel } from '../prepare/addresses.ts';
 import { run, tryRun } from '../run.ts';
@@ -49,7 +50,7 @@ export async function wipeMachine(config: AgentConfig, log: Log): Promise<void> 
   const folders = [
     hostPaths.kubelet,
     hostPaths.containerd,
-    '/run/containerd',
+    hostPaths.containerdState,
     '/var/log/pods',
     '/var/log/containers',
     hostPaths.etcd,
@@ -64,8 +65,12 @@ export async function wipeMachine(config: AgentConfig, log: Log): Promise<void> 
       await endProcesses(config.cgroup, { graceMs: 0, except: (pid) => pid === process.pid });
       removeCgroup(config.cgroup);
     }
+    // With systemd as the cgroup driver, pods are in a slice of kubelet's own.
+    if (cgroupDriver(config) === 'systemd') await tryRun('systemctl', ['stop', 'kubepods.slice']);
     const mountinfo = readFileSync('/proc/self/mountinfo', 'utf8');
-    for (const path of mountsBelow(mountinfo, folders)) await run('umount', ['--lazy', path]);
+    // The agent's folder may be a link to another disk.
+    const real = folders.filter((folder) => existsSync(folder)).map((folder) => realpathSync(folder));
+    for (const path of mountsBelow(mountinfo, [...folders, ...real])) await run('umount', ['--lazy', path]);
     for (const folder of folders) rmSync(folder, { recursive: true, force: true });
     for (const [file, ...args] of networkLeftovers) await tryRun(file!, args);
     await removeKubernetesChains();

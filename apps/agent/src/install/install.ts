@@ -9,12 +9,12 @@ import { gatherFacts } from '../facts.ts';
 import { readJson, writeFileIfChanged } from '../files.ts';
 import { clearRemoved } from '../host/removal.ts';
 import { StateDir } from '../host/state-dir.ts';
-import { lookAtMachine } from '../preflight/machine.ts';
+import { lookAtMachine, type Needed } from '../preflight/machine.ts';
 import { findProblems, inWords } from '../preflight/problems.ts';
-import { keeper } from './keeper.ts';
 import type { InstallOptions } from './options.ts';
 import { installed } from './paths.ts';
 import { supervisorOfThisMachine } from './supervisor.ts';
+import { systemd } from './systemd.ts';
 
 /** A server that starts anew is waited for. */
 const reachWithinMs = 30_000;
@@ -33,7 +33,12 @@ export async function install(options: InstallOptions): Promise<void> {
   const supervisor = supervisorOfThisMachine();
   const wanted = configOf(options, kept);
   const config = parseConfig({ ...wanted, token: options.token ?? 'none' });
-  await assertFit({ ...config, stateDir: folder }, state.credential === undefined ? options.ports : []);
+  await assertFit(
+    { ...config, stateDir: folder },
+    state.credential === undefined
+      ? { ports: options.ports, folders: [hostPaths.etcd, hostPaths.kubelet] }
+      : { ports: [], folders: [] },
+  );
   if (folder !== hostPaths.agent) symlinkSync(folder, hostPaths.agent);
   const joined = await reach(config, state);
   if (state.credential?.hostId !== joined.hostId) state.forget();
@@ -43,7 +48,8 @@ export async function install(options: InstallOptions): Promise<void> {
   const keeps = {
     ...lasting,
     name: joined.name,
-    ...(supervisor === keeper ? { logFile: installed.log } : {}),
+    // systemd has a log of its own.
+    ...(supervisor === systemd ? {} : { logFile: installed.log }),
   };
   writeFileIfChanged(installed.config, `${JSON.stringify(keeps, null, 2)}\n`, 0o600);
   putProgram(options.program);
@@ -54,8 +60,8 @@ export async function install(options: InstallOptions): Promise<void> {
 }
 
 /** Nothing is joined, and no use of a token counted, before the machine has all that a host needs. */
-async function assertFit(config: AgentConfig, ports: readonly number[]): Promise<void> {
-  const problems = findProblems(await lookAtMachine(config, ports));
+async function assertFit(config: AgentConfig, needed: Needed): Promise<void> {
+  const problems = findProblems(await lookAtMachine(config, needed));
   if (problems.length > 0) throw new Error(inWords(problems));
 }
 

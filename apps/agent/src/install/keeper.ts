@@ -7,8 +7,8 @@ import { readIfPresent, writeFileIfChanged } from '../files.ts';
 import { agentCommand, agentEnvironment, exitForGood, installed } from './paths.ts';
 import type { Supervisor } from './supervisor.ts';
 
-const pidFile = '/run/rancher-agent.pid';
-const script = join(installed.program, 'keep.sh');
+export const keeperPidFile = '/run/rancher-agent.pid';
+export const keeperScript = join(installed.program, 'keep.sh');
 const stopWithinMs = 10_000;
 
 /** Where no init system is known: a loop in a session of its own. SIGTERM ends it, and the agent with it. */
@@ -19,17 +19,17 @@ ${Object.entries(agentEnvironment)
   .map(([name, value]) => `export ${name}=${value}`)
   .join('\n')}
 agent=''
-trap '[ -z "$agent" ] || kill -TERM "$agent" 2>/dev/null; rm -f ${pidFile}; exit 0' TERM INT
+trap '[ -z "$agent" ] || kill -TERM "$agent" 2>/dev/null; rm -f ${keeperPidFile}; exit 0' TERM INT
 trap '' HUP
 cd /
-echo $$ >${pidFile}
+echo $$ >${keeperPidFile}
 while :; do
   ${agentCommand.join(' ')} &
   agent=$!
   wait "$agent"
   code=$?
   # The host was removed: there is nothing to run.
-  if [ "$code" = ${exitForGood} ]; then rm -f ${pidFile}; exit 0; fi
+  if [ "$code" = ${exitForGood} ]; then rm -f ${keeperPidFile}; exit 0; fi
   sleep 1 &
   wait $!
 done
@@ -37,12 +37,17 @@ done
 
 export const keeper: Supervisor = {
   name: 'a loop of its own',
-  caveat: `Nothing starts the agent when this machine boots, as neither systemd nor OpenRC runs here: let something run ${script}.`,
+  // In a container the image's entrypoint starts it (deploy/agent).
+  ...(process.env.container !== undefined
+    ? {}
+    : {
+        caveat: `Nothing starts the agent when this machine boots, as neither systemd nor OpenRC runs here: let something run ${keeperScript}.`,
+      }),
   async start() {
     await stop();
-    writeFileIfChanged(script, keepText, 0o755);
+    writeFileIfChanged(keeperScript, keepText, 0o755);
     const log = openSync(installed.log, 'a', 0o640);
-    const child = spawn('/bin/sh', [script], {
+    const child = spawn('/bin/sh', [keeperScript], {
       detached: true,
       cwd: '/',
       // Nothing of the shell that installs.
@@ -60,12 +65,12 @@ export const keeper: Supervisor = {
 };
 
 async function stop(): Promise<void> {
-  const pid = Number(readIfPresent(pidFile));
-  const runs = () => (readIfPresent(`/proc/${pid}/cmdline`) ?? '').includes(script);
+  const pid = Number(readIfPresent(keeperPidFile));
+  const runs = () => (readIfPresent(`/proc/${pid}/cmdline`) ?? '').includes(keeperScript);
   if (pid > 1 && runs()) {
     process.kill(pid, 'SIGTERM');
     for (const begun = Date.now(); runs() && Date.now() - begun < stopWithinMs; ) await delay(20);
     if (runs()) process.kill(pid, 'SIGKILL');
   }
-  rmSync(pidFile, { force: true });
+  rmSync(keeperPidFile, { force: true });
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { networkInterfaces, totalmem } from 'node:os';
 import { type CgroupHierarchies, cgroupHierarchies, makeCgroup, removeCgroup } from '@rancher/runtimes';
@@ -18,11 +18,15 @@ const unfit = new Map([
   [0xff534d42, 'CIFS'],
 ]);
 
-/**
- * Looks at this machine by trying; what it makes to try goes again.
- * @param ports TCP ports that must be free; none on a machine that is a host already, whose own programs hold them
- */
-export async function lookAtMachine(config: AgentConfig, ports: readonly number[]): Promise<MachineFacts> {
+/** What must be free on a machine that becomes a host; nothing on one that is a host already, whose own it is. */
+export interface Needed {
+  /** TCP ports. */
+  ports: readonly number[];
+  folders: readonly string[];
+}
+
+/** Looks at this machine by trying; what it makes to try goes again. */
+export async function lookAtMachine(config: AgentConfig, { ports, folders }: Needed): Promise<MachineFacts> {
   const address = ownAddress(config);
   const taken = await Promise.all(ports.map(isTaken));
   return {
@@ -41,6 +45,7 @@ export async function lookAtMachine(config: AgentConfig, ports: readonly number[
     memoryBytes: totalmem(),
     kmsg: existsSync('/dev/kmsg'),
     address: { value: address, own: isOwn(address) },
+    takenFolders: folders.filter(isFilled),
     takenPorts: ports.filter((_, i) => taken[i]),
   };
 }
@@ -80,6 +85,10 @@ function controllers({ version, mountPoints }: CgroupHierarchies): string[] {
   if (version === 2) return readFileSync(`${mountPoints[0]}/cgroup.controllers`, 'utf8').trim().split(' ');
   const enabled = readFileSync('/proc/cgroups', 'utf8').matchAll(/^(\w+)\s+\d+\s+\d+\s+1$/gm);
   return [...enabled].map((match) => match[1]!);
+}
+
+function isFilled(folder: string): boolean {
+  return existsSync(folder) && readdirSync(folder).length > 0;
 }
 
 function isOwn(address: string): boolean {

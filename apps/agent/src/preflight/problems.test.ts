@@ -1,5 +1,5 @@
 /** Protects the promise that whatever a machine lacks is said by name, all at once and before it joins, with what would mend it. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ const good: MachineFacts = {
   unfitFileSystem: null,
   diskFreeBytes: 20 * 1024 ** 3,
   folder: '/var/lib/rancher-agent',
+  takenFolders: [],
   memoryBytes: 1024 ** 3,
   kmsg: true,
   address: { value: '10.0.0.5', own: true },
@@ -51,6 +52,7 @@ it.each<[string, Partial<MachineFacts>, RegExp, RegExp]>([
   ['disk', { diskFreeBytes: 1024 ** 3 }, /1\.0 GiB free, and 2\.0 GiB/, /--folder/],
   ['memory', { memoryBytes: 256 * 1024 ** 2 }, /0\.3 GiB of memory, and 0\.5 GiB/, /more/],
   ['an address', { address: { value: '10.9.9.9', own: false } }, /10\.9\.9\.9/, /--address/],
+  ['a folder', { takenFolders: ['/var/lib/etcd'] }, /something in \/var\/lib\/etcd/, /move it away/],
   ['a port', { takenPorts: [10250] }, /port 10250 is taken/, /:10250/],
 ])('names %s with what would mend it', (_, change, what, mend) => {
   expect(findProblems({ ...good, ...change })).toEqual([
@@ -75,9 +77,12 @@ it('looks at this machine: it could be a host, but for the port that is taken an
       ...{ serverUrl: 'https://127.0.0.1:1', stateDir, address: '192.0.2.1' },
       cgroup: `/rancher-preflight-${process.pid}`,
     });
-    const problems = findProblems(await lookAtMachine(config, [port]));
+    writeFileSync(join(stateDir, 'data'), '');
+    const folders = [stateDir, join(stateDir, 'none')];
+    const problems = findProblems(await lookAtMachine(config, { ports: [port], folders }));
     expect(problems.map((p) => p.what)).toEqual([
       '192.0.2.1 is no address of this machine that others can reach',
+      `there is something in ${stateDir}, which a host fills and at its end removes`,
       `port ${port} is taken`,
     ]);
   } finally {

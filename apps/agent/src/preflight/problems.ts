@@ -11,6 +11,8 @@ export interface MachineFacts {
   unfitFileSystem: string | null;
   diskFreeBytes: number;
   folder: string;
+  /** Folders that only a host fills, and that something is in. */
+  takenFolders: string[];
   memoryBytes: number;
   kmsg: boolean;
   /** The address that other hosts are to reach this one at, and whether this machine has it. */
@@ -85,6 +87,13 @@ export function findProblems(facts: MachineFacts): Problem[] {
     `${address.value} is no address of this machine that others can reach`,
     'name one with --address (ip -brief address shows them)',
   );
+  for (const folder of facts.takenFolders) {
+    unless(
+      false,
+      `there is something in ${folder}, which a host fills and at its end removes`,
+      'give up what is there (kubeadm reset, k3s-uninstall.sh, …), or move it away',
+    );
+  }
   const ports = facts.takenPorts.map((port) => ({
     what: `port ${port} is taken`,
     mend: `end what listens there, such as another Kubernetes (ss -ltnp 'sport = :${port}')`,

@@ -1,9 +1,9 @@
-import { lstatSync, mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { ArtifactRef } from '@rancher/domain';
+import type { ArtifactUse } from '@rancher/domain';
 import type { ServerAccess } from '../connection/http.ts';
 import { readJson } from '../files.ts';
-import { downloadArtifact, type Manifest } from './artifact-download.ts';
+import { downloadArtifact, type Manifest, manifestFile } from './artifact-download.ts';
 import { sha256OfFile } from './sha256-of-file.ts';
 
 interface Options {
@@ -33,45 +33,61 @@ export class Artifacts {
    * @throws ArtifactCorruptError when what the server sent is not what its manifest says; other errors when neither the
    * cache nor the server has it.
    */
-  async ensure(ref: ArtifactRef, progress: (message: string) => void): Promise<void> {
-    const id = `${ref.name}-${ref.version}`;
-    let running = this.#running.get(id);
-    if (running === undefined) {
-      running = this.#ensure(ref, id, progress).finally(() => this.#running.delete(id));
-      this.#running.set(id, running);
-    }
+  async ensure(use: ArtifactUse, progress: (message: string) => void): Promise<void> {
+    const id = `${use.name}-${use.version}`;
+    // One after the other, as instances need different files of one folder.
+    const before = this.#running.get(id)?.catch(() => {});
+    const running = Promise.resolve(before)
+      .then(() => this.#ensure(use, id, progress))
+      .finally(() => {
+        if (this.#running.get(id) === running) this.#running.delete(id);
+      });
+    this.#running.set(id, running);
     await running;
   }
 
-  async #ensure(ref: ArtifactRef, id: string, progress: (message: string) => void): Promise<void> {
+  async #ensure(use: ArtifactUse, id: string, progress: (message: string) => void): Promise<void> {
     const target = join(this.#options.targetDir, id);
-    const here = await this.#fault(target);
+    const here = await this.#fault(target, use.files);
     if (here === undefined) return;
     const cached = this.#options.cacheDir === undefined ? undefined : join(this.#options.cacheDir, id);
-    const fault = cached === undefined || cached === target ? here : await this.#fault(cached);
+    const fault = cached === undefined || cached === target ? here : await this.#fault(cached, use.files);
     if (fault === undefined) return link(cached!, target);
     if (fault !== 'missing') progress(`artifact ${id} is refused: ${fault}; it is fetched again`);
-    const { server } = this.#options;
-    await downloadArtifact(server(), ref, target, (message) =>
-      progress(fault === 'missing' ? message : `${message}, as the one here is refused: ${fault}`),
-    );
+    const tell = (message: string) =>
+      progress(fault === 'missing' ? message : `${message}, as the one here is refused: ${fault}`);
+    const local = readJson<Manifest>(join(target, manifestFile));
+    const isSound = async (manifest: Manifest, file: string) =>
+      local?.files[file]?.sha256 === manifest.files[file]?.sha256 &&
+      (await this.#faultOf(target, manifest, file)) === undefined;
+    await downloadArtifact(this.#options.server(), use, target, isSound, tell);
   }
 
-  /** What is wrong with the artifact in a folder: undefined = nothing; `missing` = it is not there at all. */
-  async #fault(dir: string): Promise<string | undefined> {
-    const manifest = readJson<Manifest>(join(dir, 'manifest.json'));
+  /** What is wrong with what is wanted of an artifact in a folder: undefined = nothing; `missing` = it is not there at all. */
+  async #fault(dir: string, files: readonly string[] | undefined): Promise<string | undefined> {
+    const manifest = readJson<Manifest>(join(dir, manifestFile));
     if (manifest === undefined) return 'missing';
-    const verifiedAt = statSync(join(dir, 'manifest.json')).ctimeMs;
-    for (const [file, { size, sha256 }] of Object.entries(manifest.files)) {
-      const path = join(dir, file);
-      const stat = statSync(path, { throwIfNoEntry: false });
-      if (stat === undefined) return `${file} is missing`;
-      if (stat.size !== size) return `${file} has ${stat.size} bytes instead of ${size}`;
-      const state = `${stat.size} ${stat.ctimeMs} ${stat.ino}`;
-      if (stat.ctimeMs <= verifiedAt || this.#checked.get(path) === state) continue;
-      if ((await sha256OfFile(path)) !== sha256) return `${file} does not have the SHA-256 of its manifest`;
-      this.#checked.set(path, state);
+    const wanted = files ?? Object.keys(manifest.files);
+    if (wanted.some((file) => !existsSync(join(dir, file)))) return 'missing';
+    for (const file of wanted) {
+      const fault = await this.#faultOf(dir, manifest, file);
+      if (fault !== undefined) return fault;
     }
+    return undefined;
+  }
+
+  async #faultOf(dir: string, manifest: Manifest, file: string): Promise<string | undefined> {
+    const path = join(dir, file);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    const expected = manifest.files[file];
+    const verifiedAt = statSync(join(dir, manifestFile), { throwIfNoEntry: false })?.ctimeMs ?? 0;
+    if (stat === undefined || expected === undefined) return `${file} is missing`;
+    if (stat.size !== expected.size) return `${file} has ${stat.size} bytes instead of ${expected.size}`;
+    const state = `${stat.size} ${stat.ctimeMs} ${stat.ino}`;
+    if (stat.ctimeMs <= verifiedAt || this.#checked.get(path) === state) return undefined;
+    if ((await sha256OfFile(path)) !== expected.sha256)
+      return `${file} does not have the SHA-256 of its manifest`;
+    this.#checked.set(path, state);
     return undefined;
   }
 }

@@ -1,5 +1,14 @@
 import { X509Certificate } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AgentRequest, agentPaths, type SignedCertificate } from '@rancher/contracts';
@@ -198,20 +207,45 @@ describe('an artifact', () => {
     );
   });
 
-  it('of which a file is missing is fetched again', async () => {
+  it('of which a file is missing is fetched', async () => {
     fillCache();
     await ensure();
     rmSync(cached('etcd'));
     await ensure();
-    expect(told[0]).toContain('etcd is missing');
     expect(readFileSync(placed('etcd'))).toEqual(program);
+  });
+
+  it('is fetched no further than it is wanted, and what is here is kept when more is', async () => {
+    const more = { ...manifest.files, etcdctl: { sha256: sha256(program), size: program.length } };
+    const file = (name: string) => agentPaths.artifact(ref.name, ref.version, name);
+    server.files.set(
+      agentPaths.artifactManifest(ref.name, ref.version),
+      JSON.stringify({ ...ref, files: more }),
+    );
+    await artifacts.ensure({ ...ref, files: ['etcd'] }, () => {});
+    expect(readdirSync(join(dir, 'target/etcd-3.7.3')).sort()).toEqual(['etcd', 'manifest.json']);
+    server.files.delete(file('etcd'));
+    server.files.set(file('etcdctl'), program);
+    await Promise.all([ensure(), artifacts.ensure({ ...ref, files: ['etcdctl'] }, () => {})]);
+    expect(readFileSync(placed('etcdctl'))).toEqual(program);
+    expect(readFileSync(placed('etcd'))).toEqual(program);
+  });
+
+  it('of another build of its version takes the place of the one that is here', async () => {
+    await ensure();
+    const other = Buffer.from('#!/bin/sh\necho ETCD\n');
+    const files = { etcd: { sha256: sha256(other), size: other.length }, more: manifest.files.etcd };
+    server.files.set(agentPaths.artifactManifest(ref.name, ref.version), JSON.stringify({ ...ref, files }));
+    server.files.set(agentPaths.artifact(ref.name, ref.version, 'etcd'), other);
+    server.files.set(agentPaths.artifact(ref.name, ref.version, 'more'), program);
+    await artifacts.ensure({ ...ref, files: ['etcd', 'more'] }, () => {});
+    expect(readFileSync(placed('etcd'))).toEqual(other);
   });
 
   it('that comes corrupt from the server is refused, and nothing of it kept', async () => {
     server.files.set(agentPaths.artifact(ref.name, ref.version, 'etcd'), 'something else');
     await expect(ensure()).rejects.toThrow('does not have the SHA-256 of its manifest; refused');
-    expect(statSync(join(dir, 'target/etcd-3.7.3'), { throwIfNoEntry: false })).toBeUndefined();
-    expect(statSync(join(dir, 'target/etcd-3.7.3.partial'), { throwIfNoEntry: false })).toBeUndefined();
+    expect(readdirSync(join(dir, 'target/etcd-3.7.3'))).toEqual([]);
     server.files.set(agentPaths.artifact(ref.name, ref.version, 'etcd'), program);
     await ensure();
   });

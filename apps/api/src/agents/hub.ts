@@ -27,12 +27,12 @@ export interface Agents {
   openTunnel(hostId: string, target: StreamTarget): Promise<Duplex>;
   /** Whether this replica holds the host's socket. */
   holds(hostId: string): boolean;
-  /** Of a host that this replica holds: its agent has not been heard of for longer than agents are ever quiet. */
-  isSilent(hostId: string): boolean;
   /**
-   * Whether the agent of a host is there at this moment; false after at most a second. One that another replica holds is
-   * believed to be.
+   * Its agent has not been heard of for longer than agents are ever quiet; of a host that another replica holds: it was
+   * not there when that was last asked.
    */
+  isSilent(hostId: string): boolean;
+  /** Whether the agent of a host is there now, or was within the last second; false after at most a second. */
   answers(hostId: string): Promise<boolean>;
 }
 
@@ -128,7 +128,7 @@ export function createAgentHub({ prisma, secrets, replica, logger, metrics, wake
       const connection = connections.get(hostId);
       return connection !== undefined && isSilent(connection);
     },
-    answers: async (hostId) => (await connections.get(hostId)?.answers()) ?? true,
+    answers: async (hostId) => (await connections.get(hostId)?.answers()) ?? false,
     ask: async (hostId, request) => connections.of(hostId).ask(request),
     openTunnel: async (hostId, target) => streams.open(connections.of(hostId), target),
     notified(channel, payload) {

@@ -68,6 +68,19 @@ it('a stream that is dialled to another replica than waits for it is led there',
   agent.dialTo(second.port);
 });
 
+it('whether a host is there, the replica that holds it is asked', async () => {
+  const { agents } = first.context;
+  expect(await agents.answers(agent.hostId)).toBe(true);
+  expect(agents.isSilent(agent.hostId)).toBe(false);
+  agent.fallSilent();
+  await until('it is silent', async () => !(await agents.answers(agent.hostId)));
+  expect(agents.isSilent(agent.hostId)).toBe(true);
+  agent.recover();
+  await until('it is there again', () => agents.answers(agent.hostId));
+  expect(agents.isSilent(agent.hostId)).toBe(false);
+  expect(await agents.answers(newId('host'))).toBe(false);
+});
+
 it('a target that does not listen, and a host that nobody holds, are said to be unreachable', async () => {
   const { agents } = first.context;
   await expect(agents.openTunnel(agent.hostId, 'kube-apiserver')).rejects.toMatchObject({

@@ -10,6 +10,7 @@ import type { AgentHub, Agents } from './hub.ts';
 export const tunnelProtocol = 'rancher-tunnel';
 export const relayPaths = {
   ask: (hostId: string) => `/internal/v1/hosts/${hostId}/ask`,
+  look: (hostId: string) => `/internal/v1/hosts/${hostId}/look`,
   tunnel: (hostId: string, target: string) => `/internal/v1/hosts/${hostId}/tunnels/${target}`,
 } as const;
 
@@ -41,19 +42,53 @@ export function createRelay(options: RelayOptions): Agents {
     return host.connectedTo;
   }
 
+  const remembered = createMemory((hostId) =>
+    holder(hostId)
+      .then((replica) => call(options, replica, relayPaths.look(hostId), {}))
+      .then(result<boolean>)
+      .catch(() => false),
+  );
+
   return {
     holds: hub.holds,
-    isSilent: hub.isSilent,
-    answers: hub.answers,
+    isSilent: (hostId) => (hub.holds(hostId) ? hub.isSilent(hostId) : remembered.wasSilent(hostId)),
+    answers: (hostId) => (hub.holds(hostId) ? hub.answers(hostId) : remembered.look(hostId)),
     async ask(hostId, request) {
       if (hub.holds(hostId)) return hub.ask(hostId, request);
-      const answer = await call(options, await holder(hostId), relayPaths.ask(hostId), request);
-      return (JSON.parse(await text(answer)) as { result: unknown }).result;
+      return result(await call(options, await holder(hostId), relayPaths.ask(hostId), request));
     },
     async openTunnel(hostId, target) {
       if (hub.holds(hostId)) return hub.openTunnel(hostId, target);
       return dial(options, await holder(hostId), relayPaths.tunnel(hostId, target));
     },
+  };
+}
+
+async function result<T>(answer: IncomingMessage): Promise<T> {
+  return (JSON.parse(await text(answer)) as { result: T }).result;
+}
+
+/** As long as a replica goes by what it hears of an agent that it holds itself (ms). */
+const rememberedMs = 1_000;
+const forgottenMs = 60_000;
+
+/** Looks whether hosts are there, not more often than once a second for each. */
+function createMemory(look: (hostId: string) => Promise<boolean>) {
+  const looks = new Map<string, { at: number; answer: Promise<boolean>; silent: boolean }>();
+  return {
+    look(hostId: string): Promise<boolean> {
+      const last = looks.get(hostId);
+      if (last !== undefined && Date.now() - last.at < rememberedMs) return last.answer;
+      const now = { at: Date.now(), answer: look(hostId), silent: last?.silent ?? false };
+      looks.set(hostId, now);
+      now.answer.then((there) => {
+        now.silent = !there;
+        // A host that was removed leaves nothing.
+        setTimeout(() => looks.get(hostId) === now && looks.delete(hostId), forgottenMs).unref();
+      });
+      return now.answer;
+    },
+    wasSilent: (hostId: string) => looks.get(hostId)?.silent ?? false,
   };
 }
 

@@ -36,7 +36,8 @@ export function joinCommand(context: Context, token: string, wish: JoinWish): Jo
  */
 function inContainer({ config }: Context, script: string): string {
   return [
-    'docker run --detach --name rancher-agent --restart unless-stopped --privileged --network host',
+    'docker run --detach --name rancher-agent --restart unless-stopped --init',
+    '--privileged --network host --cgroupns private',
     '--tmpfs /run --tmpfs /tmp:exec --volume rancher-agent:/var/lib --volume /lib/modules:/lib/modules:ro',
     quoted(config.agentImage),
     quoted(script),

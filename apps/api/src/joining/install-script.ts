@@ -128,8 +128,8 @@ clean() {
   code=$?
   rm -rf "$work"
   [ -z "$new" ] || rm -rf "$new"
-  # Where nothing was before, nothing stays of a failure.
-  if [ "$code" != 0 ] && [ -n "$fresh" ]; then rm -rf "$folder"; fi
+  # Where nothing was before, nothing stays of a failure; what has joined is a host, and goes on from there when run again.
+  if [ "$code" != 0 ] && [ -n "$fresh" ] && [ ! -f "$folder/credential" ]; then rm -rf "$folder"; fi
 }
 
 remove() {

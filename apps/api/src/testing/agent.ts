@@ -24,6 +24,8 @@ export interface TestAgent {
   breakStreams(): void;
   /** Nothing more is heard of it, nor of what it leads to, and no connection ends: its host is cut off. */
   fallSilent(): void;
+  /** It reads again. */
+  recover(): void;
   close(): void;
 }
 
@@ -134,6 +136,9 @@ export async function dial(
     },
     fallSilent() {
       for (const one of [socket, ...dialledStreams]) one.pause();
+    },
+    recover() {
+      for (const one of [socket, ...dialledStreams]) one.resume();
     },
     close: () => (socket.isPaused ? socket.terminate() : socket.close()),
   };

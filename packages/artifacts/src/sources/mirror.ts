@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { corrupt, describe, unavailable } from '../errors.ts';
 import { download, getText } from '../http.ts';
-import { type Manifest, manifestFile, parseManifest } from '../manifest.ts';
+import { type Manifest, manifestFile, moreFiles, parseManifest } from '../manifest.ts';
 import { throttle } from '../progress.ts';
 import { artifactId } from '../versions.ts';
 import type { Job, Source } from './source.ts';
@@ -14,7 +14,7 @@ export function mirrorSource(mirror: string): Source {
     async fetch(job) {
       const root = `${base}/${artifactId(job.release)}`;
       const manifest = await fetchManifest(`${root}/${manifestFile}`, job);
-      for (const file of job.release.files) {
+      for (const file of [...job.release.files, ...moreFiles(job.release, manifest)]) {
         const expected = manifest.files[file];
         if (!expected) throw unavailable(`the mirror's manifest of ${artifactId(job.release)} lacks ${file}`);
         const onBytes = throttle(200, (done: number, total: number) =>
@@ -25,7 +25,10 @@ export function mirrorSource(mirror: string): Source {
           throw corrupt(`${root}/${file} has the SHA-256 ${got.sha256} instead of ${expected.sha256}`);
         }
       }
-      return manifest.actualVersion === undefined ? {} : { actualVersion: manifest.actualVersion };
+      return {
+        more: moreFiles(job.release, manifest),
+        ...(manifest.actualVersion === undefined ? {} : { actualVersion: manifest.actualVersion }),
+      };
     },
   };
 }

@@ -15,6 +15,8 @@ export interface Job {
 /** What a source says of what it gave, besides the files. */
 export interface Fetched {
   actualVersion?: string;
+  /** Files besides those of the release. */
+  more?: string[];
 }
 
 /**

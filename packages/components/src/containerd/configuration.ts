@@ -1,8 +1,6 @@
 import { type FileSpec, hostPaths, servicePath } from '@rancher/domain';
 import { pauseImageName } from './pause-image.ts';
 
-export const stateDirectory = '/run/containerd';
-
 interface Settings {
   runc: string;
   /** Folder of the CNI plugin `rancher`. */
@@ -27,12 +25,15 @@ export function configurationFile(settings: Settings): FileSpec {
   const text = (value: string) => JSON.stringify(value);
   const content = `version = 3
 root = ${text(hostPaths.containerd)}
-state = ${text(stateDirectory)}
+state = ${text(hostPaths.containerdState)}
 imports = []
 disabled_plugins = [${disabledPlugins.map(text).join(', ')}]
 
 [grpc]
   address = ${text(hostPaths.containerdSocket)}
+
+[plugins.'io.containerd.shim.v1.manager']
+  socket_dir = ${text(`${hostPaths.containerdState}/s`)}
 
 [plugins.'io.containerd.cri.v1.images']
   snapshotter = 'overlayfs'

@@ -4,7 +4,7 @@ import type { Component, ComponentContext } from '../component.ts';
 import { serviceDirectories } from '../shared/certificates.ts';
 import { oomScore, pathEnv } from '../shared/process.ts';
 import { companionsOf } from '../versions.ts';
-import { configurationFile, stateDirectory } from './configuration.ts';
+import { configurationFile } from './configuration.ts';
 import { pauseImageFile, startCommand } from './start.ts';
 
 const name = 'containerd';
@@ -54,7 +54,7 @@ function spec(ctx: ComponentContext): InstanceSpec {
     directories: [
       ...serviceDirectories(name),
       { path: hostPaths.containerd, mode: 0o711 },
-      { path: stateDirectory, mode: 0o711 },
+      { path: hostPaths.containerdState, mode: 0o711 },
       { path: hostPaths.cniConf, mode: 0o755 },
     ],
     files: [configuration, image],

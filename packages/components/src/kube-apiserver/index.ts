@@ -2,7 +2,13 @@ import { type InstanceSpec, probeDefaults, type SecretFileSpec, servicePath } fr
 import type { Component, ComponentContext } from '../component.ts';
 import { serviceDirectories } from '../shared/certificates.ts';
 import { apiServerPort } from '../shared/kubeconfig.ts';
-import { kubernetesArtifact, kubernetesProgram, oomScore, recoveryEnv } from '../shared/process.ts';
+import {
+  kubernetesArtifact,
+  kubernetesProgram,
+  onlyKubernetes,
+  oomScore,
+  recoveryEnv,
+} from '../shared/process.ts';
 import { certificatesOf } from './certificates.ts';
 import { auditDirectory, auditPolicyFile, authenticationFile } from './files.ts';
 import { apiServerFlags } from './flags.ts';
@@ -38,7 +44,7 @@ function spec(ctx: ComponentContext): InstanceSpec {
   return {
     component: name,
     version: ctx.environment.kubernetesVersion,
-    artifacts: [kubernetesArtifact(ctx.environment.kubernetesVersion)],
+    artifacts: [onlyKubernetes(ctx, name)],
     command: [kubernetesProgram(ctx, name), ...apiServerFlags(ctx, certificates, secrets)],
     env: recoveryEnv(ctx),
     directories: [...serviceDirectories(name), { path: auditDirectory, mode: 0o700 }],

@@ -2,7 +2,14 @@ import { type FileSpec, type InstanceSpec, probeDefaults, servicePath } from '@r
 import type { Component, ComponentContext } from '../component.ts';
 import { clientCertificate, serviceDirectories } from '../shared/certificates.ts';
 import { kubeconfigFile } from '../shared/kubeconfig.ts';
-import { flags, kubernetesArtifact, kubernetesProgram, oomScore, pathEnv } from '../shared/process.ts';
+import {
+  flags,
+  kubernetesArtifact,
+  kubernetesProgram,
+  onlyKubernetes,
+  oomScore,
+  pathEnv,
+} from '../shared/process.ts';
 import { yaml } from '../shared/yaml.ts';
 
 const name = 'kube-proxy';
@@ -27,7 +34,7 @@ function spec(ctx: ComponentContext): InstanceSpec {
   return {
     component: name,
     version: ctx.environment.kubernetesVersion,
-    artifacts: [kubernetesArtifact(ctx.environment.kubernetesVersion)],
+    artifacts: [onlyKubernetes(ctx, name)],
     command: [kubernetesProgram(ctx, name), ...flags({ config: configuration.path })],
     env: pathEnv(),
     directories: serviceDirectories(name),

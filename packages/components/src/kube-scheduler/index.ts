@@ -7,6 +7,7 @@ import {
   flags,
   kubernetesArtifact,
   kubernetesProgram,
+  onlyKubernetes,
   oomScore,
   recoveryEnv,
 } from '../shared/process.ts';
@@ -33,7 +34,7 @@ function spec(ctx: ComponentContext): InstanceSpec {
   return {
     component: name,
     version: ctx.environment.kubernetesVersion,
-    artifacts: [kubernetesArtifact(ctx.environment.kubernetesVersion)],
+    artifacts: [onlyKubernetes(ctx, name)],
     command: [
       kubernetesProgram(ctx, name),
       ...flags({

@@ -2,7 +2,14 @@ import { hostPaths, type InstanceSpec, probeDefaults } from '@rancher/domain';
 import type { Component, ComponentContext } from '../component.ts';
 import { certificate, clientCertificate, serviceDirectories } from '../shared/certificates.ts';
 import { kubeconfigFile } from '../shared/kubeconfig.ts';
-import { flags, kubernetesArtifact, kubernetesProgram, oomScore, pathEnv } from '../shared/process.ts';
+import {
+  flags,
+  kubernetesArtifact,
+  kubernetesProgram,
+  onlyKubernetes,
+  oomScore,
+  pathEnv,
+} from '../shared/process.ts';
 import { configurationFile, healthPort, kubeletPort, podsCgroup } from './configuration.ts';
 import { nodeLabels } from './labels.ts';
 
@@ -34,7 +41,7 @@ function spec(ctx: ComponentContext): InstanceSpec {
   return {
     component: name,
     version: ctx.environment.kubernetesVersion,
-    artifacts: [kubernetesArtifact(ctx.environment.kubernetesVersion)],
+    artifacts: [onlyKubernetes(ctx, name)],
     command: [
       kubernetesProgram(ctx, name),
       ...flags({

@@ -1,4 +1,4 @@
-import { type ArtifactRef, artifactPath } from '@rancher/domain';
+import { type ArtifactRef, type ArtifactUse, artifactPath } from '@rancher/domain';
 import type { ComponentContext } from '../component.ts';
 
 /** The system folders of every distribution: where mount, nft, iptables and conntrack are found. */
@@ -11,6 +11,11 @@ export function pathEnv(...folders: string[]): Record<string, string> {
 
 export function kubernetesArtifact(kubernetesVersion: string): ArtifactRef {
   return { name: 'kubernetes', version: kubernetesVersion };
+}
+
+/** One program of Kubernetes in the context's version: a host fetches no more than it runs. */
+export function onlyKubernetes({ environment }: ComponentContext, program: string): ArtifactUse {
+  return { ...kubernetesArtifact(environment.kubernetesVersion), files: [program] };
 }
 
 /** Path of a program of Kubernetes in the context's version. */

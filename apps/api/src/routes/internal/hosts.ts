@@ -13,12 +13,17 @@ const body = Type.Union([
   closed({ method: Type.Literal('probeHost'), address: Type.String(), port: Type.Integer() }),
 ]);
 
-/** For other replicas (role `system`): asks the agent of a host that this replica holds. Not in the document. */
+/** For other replicas (role `system`), of hosts that this replica holds: asks the agent, looks whether it is there. Not in the document. */
 export function hostRelay(app: App, { hub }: Context): void {
   app.post(
     '/internal/v1/hosts/:id/ask',
     { config: { auth: 'system' }, schema: { hide: true, params: idParams, body } },
     async (request) => ({ result: await hub.ask(request.params.id, request.body as ServerRequest) }),
+  );
+  app.post(
+    '/internal/v1/hosts/:id/look',
+    { config: { auth: 'system' }, schema: { hide: true, params: idParams, body: closed({}) } },
+    async (request) => ({ result: await hub.answers(request.params.id) }),
   );
 }
 

@@ -7,7 +7,7 @@ import { anything, closed, problems } from '../../../http/schemas.ts';
 import { isJoiningProgram } from '../../../joining/programs.ts';
 
 const bytes = Type.Unsafe<unknown>({ type: 'string', format: 'binary' });
-const part = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$' });
+const part = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$' });
 
 /**
  * Programs for hosts, by their pinned version, for a host's credential: hosts need no internet. The manifest names each

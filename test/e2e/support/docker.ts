@@ -5,6 +5,8 @@ import { access, mkdir, mkdtemp, readdir, readFile, rm, rmdir } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { debianArchive } from './debian.ts';
+import { ensurePackages } from './packages.ts';
 
 const exec = promisify(execFile);
 
@@ -20,15 +22,13 @@ export interface Docker {
   stop(): Promise<void>;
 }
 
-/** Debian's packages, as they are what can be had on every machine that runs these tests. */
-const packages = ['docker.io', 'docker-compose', 'debootstrap'];
-
 /**
  * Starts dockerd with its images in `dataRoot` (kept between runs, one dockerd at a time) and everything else in a
  * temporary folder. `project` names the containers.
  */
 export async function startDocker(dataRoot: string, project: string): Promise<Docker> {
-  await installPackages();
+  // Of Debian, as they are what can be had on every machine that runs these tests.
+  await ensurePackages(['docker.io', 'docker-compose', 'debootstrap']);
   await mkdir(dataRoot, { recursive: true });
   const folder = await mkdtemp(join(tmpdir(), 'rancher-docker-'));
   const host = `unix://${folder}/docker.sock`;
@@ -91,18 +91,6 @@ async function removeLeftovers(docker: Docker['docker']): Promise<void> {
   await docker('image', 'prune', '--force', '--filter', 'until=168h');
 }
 
-async function installPackages(): Promise<void> {
-  const missing: string[] = [];
-  for (const name of packages) {
-    await exec('dpkg', ['-s', name]).catch(() => missing.push(name));
-  }
-  if (missing.length === 0) return;
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  await exec('apt-get', ['update', '-qq'], { env });
-  // The package would start a dockerd of its own where something starts services.
-  await exec('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], { env });
-}
-
 /** Runs a program; its output goes into the error where it fails. */
 export function told(command: string, args: string[], options: SpawnOptions = {}): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -122,6 +110,27 @@ export function told(command: string, args: string[], options: SpawnOptions = {}
       else reject(new Error(`${command} ${args.join(' ')} ended with ${code}: ${all.slice(-4000)}`));
     });
   });
+}
+
+const debianImage = 'debian:bookworm-slim';
+
+/**
+ * Sees to it that `docker build` finds Debian's image: pulled where the registry can be reached, else made here under the
+ * same name from Debian's packages. What is there already is kept. `cache` holds what takes long to make.
+ */
+export async function ensureDebianImage({ docker }: Pick<Docker, 'docker'>, cache: string): Promise<void> {
+  const there = await docker('image', 'inspect', debianImage).catch(() => null);
+  if (there !== null) return;
+  if (await registryAnswers()) await docker('pull', debianImage);
+  else await docker('import', await debianArchive(cache), debianImage);
+}
+
+/** Whether images can be pulled. */
+export async function registryAnswers(): Promise<boolean> {
+  return fetch('https://registry-1.docker.io/v2/', { signal: AbortSignal.timeout(3_000) }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** dockerd leaves the network namespace of `network_mode: host` mounted. */
