@@ -4,17 +4,19 @@ import { KubeClient, watchObjects } from '@rancher/kube-watch';
 import { hostNft } from '@rancher/network-policy';
 import type { DaemonConfig } from './config.ts';
 import { serveHealth } from './health.ts';
-import type { Log } from './log.ts';
+import { type Log, reasonOf } from './log.ts';
 import { Attachments } from './plugin/attachments.ts';
 import { listen } from './plugin/server.ts';
 import { Plugin } from './plugin/verbs.ts';
 import { Policies } from './policy/policies.ts';
 import type { Node } from './routes/desired.ts';
 import { applyFirewall } from './routes/firewall.ts';
+import { permitForwarding } from './routes/forwarding.ts';
 import { type KubeNode, nodeOf } from './routes/node.ts';
 import { Routes } from './routes/routes.ts';
 
 const collectMs = 60_000;
+const forwardingMs = 10_000;
 
 /**
  * The host's network daemon: answers the CNI plugin's front, and keeps the routes to the pods of other hosts. All that it
@@ -23,6 +25,12 @@ const collectMs = 60_000;
 export async function startDaemon(config: DaemonConfig, log: Log): Promise<{ stop(): void }> {
   writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
   await applyFirewall(config.firewall, config.podCidr);
+  const forward = () =>
+    permitForwarding(config.podCidr).catch((error: unknown) =>
+      log.warn('packets of pods may not be forwarded', { error: reasonOf(error) }),
+    );
+  await forward();
+  const forwarder = setInterval(forward, forwardingMs);
   const routes = new Routes({
     podCidr: config.podCidr,
     self: { name: config.nodeName, address: config.address },
@@ -65,6 +73,7 @@ export async function startDaemon(config: DaemonConfig, log: Log): Promise<{ sto
       nodes.stop();
       policies?.close();
       clearInterval(collector);
+      clearInterval(forwarder);
       routes.close();
       server.close();
       health.close();

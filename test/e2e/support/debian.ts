@@ -7,13 +7,23 @@ import { must } from './installation.ts';
 
 const debianMirror = 'http://deb.debian.org/debian';
 
+/** What the official image of the same name has not, nor needs (debuerreotype, slim variant). */
+const unneeded = [
+  'var/cache/apt',
+  'var/lib/apt/lists',
+  ...['doc', 'info', 'locale', 'man'].map((name) => `usr/share/${name}`),
+];
+
 /**
  * A tar of the smallest Debian 12 with `packages` besides, made once for them and kept in the folder `cache`.
  * Needs Debian's `debootstrap`. Throws an Error with what debootstrap said.
  */
 export async function debianArchive(cache: string, packages: readonly string[] = []): Promise<string> {
-  const more = createHash('sha256').update(packages.join()).digest('hex').slice(0, 8);
-  const archive = join(cache, `debian-bookworm-${packages.length === 0 ? 'slim' : more}.tar`);
+  const recipe = createHash('sha256')
+    .update([...unneeded, ...packages].join())
+    .digest('hex')
+    .slice(0, 8);
+  const archive = join(cache, `debian-bookworm-${recipe}.tar`);
   if (existsSync(archive)) return archive;
   await mkdir(cache, { recursive: true });
   const work = await mkdtemp(join(cache, 'debootstrap-'));
@@ -29,7 +39,7 @@ export async function debianArchive(cache: string, packages: readonly string[] =
       join(work, 'root'),
       debianMirror,
     ]);
-    await rm(join(work, 'root', 'var', 'cache', 'apt', 'archives'), { recursive: true });
+    for (const folder of unneeded) await must('sh', ['-c', 'rm -rf "$0"/*', join(work, 'root', folder)]);
     await must('tar', ['-C', join(work, 'root'), '-cf', join(work, 'root.tar'), '.']);
     await rename(join(work, 'root.tar'), archive);
   } finally {

@@ -6,8 +6,8 @@ const families = [
 ] as const;
 const tables = ['mangle', 'filter', 'nat'] as const;
 
-/** Removes Kubernetes' chains, which kubelet and kube-proxy leave behind, and the tables that are empty without them. */
-export async function removeKubernetesChains(): Promise<void> {
+/** Removes the chains that kubelet, kube-proxy and our network daemon leave behind, and the tables that are empty without. */
+export async function removeChains(): Promise<void> {
   for (const { save, iptables, nft } of families) {
     for (const table of tables) {
       const rules = await run(save, ['-t', table]).catch(() => '');
@@ -18,11 +18,13 @@ export async function removeKubernetesChains(): Promise<void> {
   }
 }
 
-/** Arguments of iptables(8) that take the chains `KUBE-…` of an `iptables-save` away: what leads there, then them. */
+/** Arguments of iptables(8) that take the chains `KUBE-…` and `RANCHER-…` of an `iptables-save` away: what leads there, then them. */
 export function chainRemovals(saved: string): string[][] {
   const lines = saved.split('\n');
-  const chains = lines.flatMap((line) => /^:(KUBE-[A-Z0-9-]+) /.exec(line)?.[1] ?? []);
-  const leading = lines.filter((line) => /^-A (?!KUBE-)/.test(line) && / -[jg] KUBE-/.test(line));
+  const chains = lines.flatMap((line) => /^:((?:KUBE|RANCHER)-[A-Z0-9-]+) /.exec(line)?.[1] ?? []);
+  const leading = lines.filter(
+    (line) => /^-A (?!KUBE-|RANCHER-)/.test(line) && / -[jg] (?:KUBE|RANCHER)-/.test(line),
+  );
   return [
     ...leading.map((line) => ['-D', ...words(line.slice('-A '.length))]),
     ...chains.map((chain) => ['-F', chain]),

@@ -9,7 +9,7 @@ import type { Log } from '../log.ts';
 import { addressLabel } from '../prepare/addresses.ts';
 import { run, tryRun } from '../run.ts';
 import { endProcesses } from './end-processes.ts';
-import { removeKubernetesChains } from './iptables-leftovers.ts';
+import { removeChains } from './iptables-leftovers.ts';
 
 /** What the network daemon, CNI plugins and kube-proxy leave in the machine's network. */
 const networkLeftovers = [
@@ -73,7 +73,7 @@ export async function wipeMachine(config: AgentConfig, log: Log): Promise<void> 
     for (const path of mountsBelow(mountinfo, [...folders, ...real])) await run('umount', ['--lazy', path]);
     for (const folder of folders) rmSync(folder, { recursive: true, force: true });
     for (const [file, ...args] of networkLeftovers) await tryRun(file!, args);
-    await removeKubernetesChains();
+    await removeChains();
   } catch (error) {
     log.error('not wholly wiped', { error: describe(error) });
   }

@@ -77,6 +77,19 @@ describe('three hosts in two subnets', () => {
     await expect(inside(a.namespace, ['ip', 'link', 'show', 'rancher-vxlan'])).rejects.toThrow();
   });
 
+  it('go on once the machine’s own filter forwards nothing, as with Docker', async () => {
+    const [a, b] = hosts as [LabHost, LabHost, LabHost];
+    await a.stop();
+    await a.start(nodes);
+    await Promise.all([a, b].map(ready));
+    const [from, to] = [await a.pod('from'), await b.pod('to')];
+    const ping = () => inside(from.namespace, ['ping', '-c1', '-W1', to.address]);
+    await ping();
+    await inside(b.namespace, ['iptables', '--wait', '-P', 'FORWARD', 'DROP']);
+    await expect(ping()).rejects.toThrow();
+    await expect.poll(ping, { timeout: 30_000 }).toContain('1 received');
+  });
+
   it('mend routes that somebody took away', async () => {
     const [a] = hosts as [LabHost, LabHost, LabHost];
     await inside(a.namespace, ['ip', 'route', 'flush', 'proto', '114']);
