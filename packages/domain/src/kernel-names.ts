@@ -6,6 +6,8 @@ export const kernelNames = {
   routeProtocol: 114,
   /** nftables table of family `ip`: masquerading, MSS. */
   networkTable: 'rancher-cni',
+  /** Network of CNI that pods are connected to. */
+  podNetwork: 'rancher',
   /** nftables table of family `inet`: NetworkPolicies. */
   policyTable: 'rancher-policy',
 } as const;

@@ -3,8 +3,8 @@
  * hosts and not in them, so that nothing of a host can mend them; each is healed alone or all together.
  *
  * Clocks: a process can be given another monotonic and boot clock (time namespaces), but no other wall clock, and
- * programs of Go read the kernel's clock without a library that could be put before it. So skewing a clock by a minute
- * cannot be done on one machine.
+ * programs of Go read the kernel's clock without a library that could be put before it. So a clock is skewed on a machine
+ * with a kernel of its own (virtual-machines/).
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';

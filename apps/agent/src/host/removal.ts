@@ -1,4 +1,12 @@
-import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { hostPaths, kernelNames, metadataAddress } from '@rancher/domain';
 import { cgroupExists, removeCgroup } from '@rancher/runtimes';
@@ -72,11 +80,24 @@ export async function wipeMachine(config: AgentConfig, log: Log): Promise<void> 
     const real = folders.filter((folder) => existsSync(folder)).map((folder) => realpathSync(folder));
     for (const path of mountsBelow(mountinfo, [...folders, ...real])) await run('umount', ['--lazy', path]);
     for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+    removeCachedResults();
     for (const [file, ...args] of networkLeftovers) await tryRun(file!, args);
     await removeChains();
   } catch (error) {
     log.error('not wholly wiped', { error: describe(error) });
   }
+}
+
+/** Where a runtime keeps the results of CNI (libcni's default): others', such as Podman's, are there too. */
+const cniCache = '/var/lib/cni';
+
+function removeCachedResults(): void {
+  const results = join(cniCache, 'results');
+  if (!existsSync(results)) return;
+  for (const file of readdirSync(results)) {
+    if (file.startsWith(`${kernelNames.podNetwork}-`)) rmSync(join(results, file));
+  }
+  for (const folder of [results, cniCache]) if (readdirSync(folder).length === 0) rmdirSync(folder);
 }
 
 /** Mount points at or below any of the folders, those mounted last first (proc(5), mountinfo). */

@@ -4,6 +4,7 @@ import {
   type FileSpec,
   hostPaths,
   type InstanceSpec,
+  kernelNames,
   probeDefaults,
   programArtifact,
   programPath,
@@ -93,7 +94,7 @@ function spec(ctx: ComponentContext): InstanceSpec {
 function networkConfiguration(): FileSpec {
   const conflist = {
     cniVersion: '1.1.0',
-    name: 'rancher',
+    name: kernelNames.podNetwork,
     plugins: [{ type: 'rancher', capabilities: { portMappings: true, bandwidth: true } }],
   };
   return { path: `${hostPaths.cniConf}/10-rancher.conflist`, mode: 0o644, content: json(conflist) };

@@ -46,6 +46,8 @@ disabled_plugins = [${disabledPlugins.map(text).join(', ')}]
 
 [plugins.'io.containerd.cri.v1.runtime']
   restrict_oom_score_adj = ${settings.restrictOomScoreAdj}
+  # Not in /run/netns, which is everybody's.
+  netns_mounts_under_state_dir = true
 
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
   runtime_type = 'io.containerd.runc.v2'
