@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ObservedLocalHost, ServerRequest, Slice } from '@rancher/contracts';
+import type { AgentPrograms, ObservedLocalHost, ServerRequest, Slice } from '@rancher/contracts';
 import { hostPaths } from '@rancher/domain';
 import { createRuntime, type Runtime } from '@rancher/runtimes';
 import type { AgentConfig } from './config.ts';
 import { Connection, reconnectDelay } from './connection/connection.ts';
-import type { HttpError } from './connection/http.ts';
+import type { HttpError, ServerAccess } from './connection/http.ts';
 import { explainRefusal, join } from './connection/join.ts';
 import { openStream } from './connection/streams.ts';
 import { gatherFacts, machineFingerprint } from './facts.ts';
@@ -37,6 +37,8 @@ export interface AgentParts {
   runtime?: Runtime;
   preparer?: Preparer;
   localHosts?: (agent: { ask: Connection['request']; changed: () => void }) => Promise<LocalHostMaker>;
+  /** Whenever a server is connected, it says which agent came with it. */
+  onPrograms?: (programs: AgentPrograms, server: ServerAccess) => Promise<void>;
   /** The server said that this host is no more; everything has been stopped. */
   onRemoved?: () => Promise<void>;
 }
@@ -163,6 +165,8 @@ export class Agent {
       {
         hello: () => this.#reporter.hello(),
         onMessage: (message) => {
+          if (message.type === 'welcome' && message.programs !== undefined)
+            void this.#parts.onPrograms?.(message.programs, this.#connection!.server);
           if (message.type === 'slice') this.#apply(message.slice, hostId);
           if (message.type === 'metadata') this.#metadata?.update(message.metadata);
         },

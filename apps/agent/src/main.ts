@@ -2,23 +2,26 @@ import { parseArgs } from 'node:util';
 import { Agent } from './agent.ts';
 import { type AgentConfig, readConfig } from './config.ts';
 import { describe } from './errors.ts';
+import { agentVersion } from './facts.ts';
 import { markRemoved, wasRemoved, wipeMachine } from './host/removal.ts';
 import { install } from './install/install.ts';
 import { parseInstallOptions } from './install/options.ts';
 import { exitForGood } from './install/paths.ts';
 import { uninstall } from './install/uninstall.ts';
+import { followServer, isInstalled } from './install/update.ts';
 import { LocalHosts } from './local-hosts/local-hosts.ts';
 import { powerOff } from './local-hosts/power-off.ts';
 import { purgeInstallation } from './local-hosts/purge.ts';
 import { createLog } from './log.ts';
 import { provideNode } from './provide-node.ts';
 
-const usage = 'usage: agent [run|down|purge] --config FILE, agent install|uninstall …';
+const usage = 'usage: agent [run|down|purge] --config FILE, agent install|uninstall|version …';
 
 async function main(): Promise<void> {
   const [first, ...rest] = process.argv.slice(2);
   if (first === 'install') return await install(parseInstallOptions(rest));
   if (first === 'uninstall') return await uninstall(rest);
+  if (first === 'version') return void process.stdout.write(`${agentVersion}\n`);
   const { values, positionals } = parseArgs({
     options: { config: { type: 'string' } },
     allowPositionals: true,
@@ -41,11 +44,22 @@ async function run(config: AgentConfig): Promise<void> {
     process.exit(exitForGood);
   }
   if (config.localHosts === undefined) provideNode();
+  let following: Promise<boolean> | undefined;
   const agent = new Agent(config, {
     log,
     ...(config.localHosts === undefined
       ? {}
       : { localHosts: (access) => LocalHosts.open({ config, log, ...access }) }),
+    ...(isInstalled()
+      ? {
+          onPrograms: async (programs, server) => {
+            following ??= followServer(server, programs, log).finally(() => {
+              following = undefined;
+            });
+            if (await following) process.exit(0);
+          },
+        }
+      : {}),
     onRemoved: async () => {
       markRemoved(config);
       if (config.kind === 'machine') await wipeMachine(config, log);

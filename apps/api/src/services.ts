@@ -9,6 +9,7 @@ import { createEnvironmentSecrets } from './agents/secrets.ts';
 import { createAuthenticator } from './auth/authenticator.ts';
 import type { Context } from './context.ts';
 import { createEventFeed } from './events/feed.ts';
+import { agentPrograms } from './joining/programs.ts';
 import { createHostsOf } from './streams/hosts-of.ts';
 import { createKubeProxy } from './streams/kube-proxy.ts';
 import { createUpstreams } from './streams/upstream.ts';
@@ -40,6 +41,7 @@ export function createContext(adapters: Adapters): Context {
     replica: adapters.replicaUrl,
     logger,
     metrics,
+    programs: agentPrograms(),
     wake: (environmentId) => {
       queue.enqueue('reconcile-environment', { environmentId }).catch((error: unknown) => {
         logger.warn({ err: error, environmentId }, 'wake-up lost; the sweep will find it');

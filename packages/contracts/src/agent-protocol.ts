@@ -1,4 +1,4 @@
-import type { HostFacts, HostPower, InstanceSpec, Inventory, Metadata } from '@rancher/domain';
+import type { ArtifactRef, HostFacts, HostPower, InstanceSpec, Inventory, Metadata } from '@rancher/domain';
 
 /**
  * The agents' protocol, version 1. All connections are made by the agent. Control messages are JSON text frames on one
@@ -78,7 +78,7 @@ export type AgentMessage =
 
 /** server → agent */
 export type ServerMessage =
-  | { type: 'welcome'; hostId: string; serverTime: string }
+  | { type: 'welcome'; hostId: string; serverTime: string; programs?: AgentPrograms }
   | { type: 'slice'; slice: Slice }
   /** Whenever it changed, at most once a second; the same for every host of an environment. */
   | { type: 'metadata'; metadata: Metadata }
@@ -87,6 +87,12 @@ export type ServerMessage =
   | ({ type: 'request'; id: number } & ServerRequest)
   | { type: 'reply'; id: number; ok: true; result: unknown }
   | { type: 'reply'; id: number; ok: false; error: string };
+
+/** The agent that came with this server, and the Node that it runs on: what an installed host is to run. */
+export interface AgentPrograms {
+  agent: ArtifactRef;
+  node: ArtifactRef;
+}
 
 /** What an agent may ask. The server answers only what the host's own slice entitles it to. */
 export type AgentRequest =

@@ -120,6 +120,25 @@ test('an agent that is killed comes back, and what runs goes on', async () => {
   expect(await kubelet()).toBe(runs);
 });
 
+test('an agent that is not the server’s is replaced by that when it connects, and what runs goes on', async () => {
+  const program = '/var/lib/rancher-agent/program/agent.mjs';
+  const sum = () => first.must(`sha256sum <${program}`);
+  const [served, agent] = [await sum(), (await host('first')).status.facts.agentPid];
+  const kubelet = async () =>
+    (await rancher.instances('joined')).find((i) => i.component === 'kubelet' && i.host === 'first')?.pid;
+  const runs = await kubelet();
+  await first.must(`echo '// of another version' >>${program}; kill -9 ${agent}`);
+  await until('it is the server’s again', async () => (await sum()) === served);
+  await until('that one is connected', async () => {
+    const { connected, facts } = (await host('first')).status;
+    return (
+      connected && (await first.sh(`tr '\\0' ' ' </proc/${facts.agentPid}/cmdline`)).stdout.includes(program)
+    );
+  });
+  expect(await kubelet()).toBe(runs);
+  expect((await first.sh('ls /var/lib/rancher-agent/program')).stdout).toBe('agent.mjs\nkeep.sh\nnode\n');
+});
+
 test('a machine that lacks something is told all of it before it joins, and no use of the token is counted', async () => {
   const untouched = await second.traces();
   const listen = `require('net').createServer().listen(10250, () => console.log('listens'))`;

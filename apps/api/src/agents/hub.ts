@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { channels, type ServerRequest, type StreamTarget } from '@rancher/contracts';
+import { type AgentPrograms, channels, type ServerRequest, type StreamTarget } from '@rancher/contracts';
 import type { PrismaClient } from '@rancher/db';
 import type { Logger, Metrics } from '@rancher/telemetry';
 import type { WebSocket } from 'ws';
@@ -54,12 +54,15 @@ export interface HubOptions {
   replica: string;
   logger: Logger;
   metrics: Metrics;
+  /** What installed agents are to be; undefined where this process runs from source. */
+  programs?: AgentPrograms | undefined;
   /** Enqueues `reconcile-environment`. */
   wake(environmentId: string): void;
 }
 
 /** The agents whose sockets this replica holds. Puts the parts of this folder together. */
-export function createAgentHub({ prisma, secrets, replica, logger, metrics, wake }: HubOptions): AgentHub {
+export function createAgentHub(options: HubOptions): AgentHub {
+  const { prisma, secrets, replica, logger, metrics, programs, wake } = options;
   const connections = new Connections(metrics);
   const specs = createSpecStore(prisma);
   const plans = createPlanStore(prisma);
@@ -86,7 +89,12 @@ export function createAgentHub({ prisma, secrets, replica, logger, metrics, wake
     if (!connections.isCurrent(connection) || connection.greeted) return;
     connection.greeted = true;
     const { hostId } = connection.info;
-    connection.send({ type: 'welcome', hostId, serverTime: new Date().toISOString() });
+    connection.send({
+      type: 'welcome',
+      hostId,
+      serverTime: new Date().toISOString(),
+      ...(programs === undefined ? {} : { programs }),
+    });
     pusher.push(hostId);
     tell(connection);
   }

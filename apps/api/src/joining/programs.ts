@@ -1,5 +1,5 @@
 import { nodeArtifact } from '@rancher/artifacts';
-import { agentPaths } from '@rancher/contracts';
+import { type AgentPrograms, agentPaths } from '@rancher/contracts';
 import { type ArtifactRef, programArtifact, programFile } from '@rancher/domain';
 import type { Context } from '../context.ts';
 
@@ -23,6 +23,12 @@ export async function joiningPrograms({ artifacts }: Context): Promise<[JoiningP
     }),
   );
   return programs as [JoiningProgram, JoiningProgram];
+}
+
+/** What installed agents are to be after an upgrade of this server; undefined where this process runs from source. */
+export function agentPrograms(): AgentPrograms | undefined {
+  const agent = programArtifact('agent');
+  return agent.version === 'unbuilt' ? undefined : { agent, node: nodeArtifact() };
 }
 
 /** Whether it is what a machine needs before it has joined, so that a registration token opens it. */
