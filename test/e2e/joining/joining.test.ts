@@ -4,34 +4,21 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createAuthority } from '@rancher/pki';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createInstallation, type Installation, until } from '../support/installation.ts';
-import { createNetwork, type TestMachine, type TestNetwork } from '../support/machines.ts';
+import { until } from '../support/installation.ts';
+import { createJoinable, type Joinable } from '../support/joinable.ts';
+import type { TestMachine } from '../support/machines.ts';
 
-let rancher: Installation;
-let network: TestNetwork;
+let joinable: Joinable;
+let { rancher, network, newToken, hosts, host, nodeReady, pidOf } = {} as Joinable;
 let first: TestMachine;
 let second: TestMachine;
-let environmentId: string;
 let otherAuthority: string;
 
 beforeAll(async () => {
-  network = await createNetwork();
-  rancher = await createInstallation('joining');
-  rancher.env.RANCHER_LISTEN = `127.0.0.1,${network.address}`;
-  rancher.env.RANCHER_ADVERTISE = `${network.address}:${rancher.port}`;
-  // No first environment of local hosts: one that was made and deleted is not made again.
-  const settings = { defaultEnvironment: { id: 'env_deleted', kubernetesVersion: '1.37.2' } };
-  await writeFile(join(rancher.home, 'config.json'), JSON.stringify(settings));
-  await rancher.must(['up']);
-  const made = await rancher.api('POST', '/v1/environments', {
-    name: 'joined',
-    spec: { kubernetesVersion: '1.37.2', hosts: { local: 0 } },
-  });
-  environmentId = made.body.target.id;
+  joinable = await createJoinable('joined');
+  ({ rancher, network, newToken, hosts, host, nodeReady, pidOf } = joinable);
   [first, second] = await Promise.all([network.machine('first'), network.machine('second')]);
   const { certificatePem } = await createAuthority({ commonName: 'another' });
   otherAuthority = certificatePem
@@ -40,40 +27,11 @@ beforeAll(async () => {
     .replaceAll('\n', '\\n');
 });
 
-afterAll(async () => {
-  await network?.remove();
-  await rancher?.purge();
-});
+afterAll(() => joinable?.remove());
 
-async function newToken(body: object = {}) {
-  const { status, body: token } = await rancher.api(
-    'POST',
-    `/v1/environments/${environmentId}/registrationTokens`,
-    body,
-  );
-  expect(status).toBe(201);
-  return token as { id: string; token: string; command: string };
-}
-
-async function hosts() {
-  const { body } = await rancher.api('GET', `/v1/hosts?environmentId=${environmentId}`);
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever was answered
-  return body.items as any[];
-}
-const host = async (name: string) => (await hosts()).find((h) => h.name === name);
-
-async function node(name: string) {
-  const text = await rancher.kubectl(['get', 'node', name, '-o', 'json'], { environment: 'joined' });
-  return JSON.parse(text) as {
-    metadata: { labels: Record<string, string> };
-    status: { conditions: { type: string; status: string }[] };
-  };
-}
-
-async function nodeReady(name: string): Promise<void> {
-  await until(`Node ${name} is Ready`, async () =>
-    (await node(name)).status.conditions.some((c) => c.type === 'Ready' && c.status === 'True'),
-  );
+async function labelsOfNode(name: string): Promise<Record<string, string>> {
+  const args = ['get', 'node', name, '-o', 'jsonpath={.metadata.labels}'];
+  return JSON.parse(await rancher.kubectl(args, { environment: 'joined' }));
 }
 
 test('the command makes a machine a host: active, its Node Ready, with the labels of both', async () => {
@@ -88,7 +46,7 @@ test('the command makes a machine a host: active, its Node Ready, with the label
     address: first.address,
     facts: { hostname: 'first', cores: expect.any(Number) },
   });
-  expect((await node('first')).metadata.labels).toMatchObject(labels);
+  expect(await labelsOfNode('first')).toMatchObject(labels);
 });
 
 test('run again it updates the agent, and the machine is the same host', async () => {
@@ -109,24 +67,20 @@ test('run again it updates the agent, and the machine is the same host', async (
 
 test('an agent that is killed comes back, and what runs goes on', async () => {
   const agentPid = async () => (await host('first')).status.facts.agentPid as number;
-  const kubelet = async () =>
-    (await rancher.instances('joined')).find((i) => i.component === 'kubelet' && i.host === 'first')?.pid;
-  const [agent, runs] = [await agentPid(), await kubelet()];
+  const [agent, runs] = [await agentPid(), await pidOf('kubelet', 'first')];
   await first.must(`kill -9 ${agent}`);
   await until(
     'another agent is connected',
     async () => (await agentPid()) !== agent && (await host('first')).status.connected,
   );
-  expect(await kubelet()).toBe(runs);
+  expect(await pidOf('kubelet', 'first')).toBe(runs);
 });
 
 test('an agent that is not the server’s is replaced by that when it connects, and what runs goes on', async () => {
   const program = '/var/lib/rancher-agent/program/agent.mjs';
   const sum = () => first.must(`sha256sum <${program}`);
   const [served, agent] = [await sum(), (await host('first')).status.facts.agentPid];
-  const kubelet = async () =>
-    (await rancher.instances('joined')).find((i) => i.component === 'kubelet' && i.host === 'first')?.pid;
-  const runs = await kubelet();
+  const runs = await pidOf('kubelet', 'first');
   await first.must(`echo '// of another version' >>${program}; kill -9 ${agent}`);
   await until('it is the server’s again', async () => (await sum()) === served);
   await until('that one is connected', async () => {
@@ -135,7 +89,7 @@ test('an agent that is not the server’s is replaced by that when it connects, 
       connected && (await first.sh(`tr '\\0' ' ' </proc/${facts.agentPid}/cmdline`)).stdout.includes(program)
     );
   });
-  expect(await kubelet()).toBe(runs);
+  expect(await pidOf('kubelet', 'first')).toBe(runs);
   expect((await first.sh('ls /var/lib/rancher-agent/program')).stdout).toBe('agent.mjs\nkeep.sh\nnode\n');
 });
 

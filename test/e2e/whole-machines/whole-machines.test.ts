@@ -3,37 +3,26 @@
  * Debian with OpenRC and cgroup v1, and a container of Docker on the first. Protects docs/joining.md where namespaces of
  * this machine cannot: what keeps the agent running, what a reboot leaves, and clocks that are wrong.
  */
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sharedCacheDir } from '@rancher/artifacts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureDebianImage, root, startDocker } from '../support/docker.ts';
 import { busyboxImage, busyboxLayer, writeArchive } from '../support/images.ts';
-import { createInstallation, type Installation, until } from '../support/installation.ts';
-import { createNetwork, type TestMachine, type TestNetwork } from '../support/machines.ts';
+import { until } from '../support/installation.ts';
+import { createJoinable, type Joinable } from '../support/joinable.ts';
+import type { TestMachine } from '../support/machines.ts';
 import { startVirtualMachine, type VirtualMachine } from '../support/virtual-machines/virtual-machine.ts';
 
 const patienceMs = 300_000;
 
-let rancher: Installation;
-let network: TestNetwork;
+let joinable: Joinable;
+let { rancher, network, newToken, host, isReady, pidOf } = {} as Joinable;
 let first: TestMachine;
-let environmentId: string;
 let image: string;
 
 beforeAll(async () => {
-  network = await createNetwork();
-  rancher = await createInstallation('whole-machines');
-  rancher.env.RANCHER_LISTEN = `127.0.0.1,${network.address}`;
-  rancher.env.RANCHER_ADVERTISE = `${network.address}:${rancher.port}`;
-  const settings = { defaultEnvironment: { id: 'env_deleted', kubernetesVersion: '1.37.2' } };
-  await writeFile(join(rancher.home, 'config.json'), JSON.stringify(settings));
-  await rancher.must(['up']);
-  const made = await rancher.api('POST', '/v1/environments', {
-    name: 'whole',
-    spec: { kubernetesVersion: '1.37.2', hosts: { local: 0 } },
-  });
-  environmentId = made.body.target.id;
+  joinable = await createJoinable('whole');
+  ({ rancher, network, newToken, host, isReady, pidOf } = joinable);
   first = await network.machine('first');
   await first.must((await newToken({ labels: { etcd: 'true', orchestration: 'true' } })).command);
   await nodeReady('first');
@@ -42,34 +31,10 @@ beforeAll(async () => {
   await writeArchive(image, [{ names: [busyboxImage], layers: [layer], config: { Env: ['PATH=/bin'] } }]);
 });
 
-afterAll(async () => {
-  await network?.remove();
-  await rancher?.purge();
-});
+afterAll(() => joinable?.remove());
 
-async function newToken(body: object = {}) {
-  const { status, body: token } = await rancher.api(
-    'POST',
-    `/v1/environments/${environmentId}/registrationTokens`,
-    body,
-  );
-  expect(status).toBe(201);
-  return token as { command: string; containerCommand: string };
-}
-
-async function host(name: string) {
-  const { body } = await rancher.api('GET', `/v1/hosts?environmentId=${environmentId}`);
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever was answered
-  return body.items.find((each: any) => each.name === name);
-}
-
-async function isReady(name: string): Promise<boolean> {
-  const format = '{.status.conditions[?(@.type=="Ready")].status}';
-  const args = ['get', 'node', name, '-o', `jsonpath=${format}`];
-  return (await rancher.kubectl(args, { environment: 'whole' })) === 'True';
-}
-
-const nodeReady = (name: string) => until(`Node ${name} is Ready`, () => isReady(name), patienceMs, 1000);
+const nodeReady = (name: string) => joinable.nodeReady(name, patienceMs);
+const agentPid = async (name: string) => (await host(name)).status.facts.agentPid as number;
 
 /** An archive of the image of the agent, as `docker build` makes it of deploy/agent. */
 async function agentImage(): Promise<string> {
@@ -85,10 +50,6 @@ async function agentImage(): Promise<string> {
     await engine.stop();
   }
 }
-
-const agentPid = async (name: string) => (await host(name)).status.facts.agentPid as number;
-const pidOf = async (component: string, name: string) =>
-  (await rancher.instances('whole')).find((i) => i.component === component && i.host === name)?.pid;
 
 /** Ends the agent the hard way; whatever keeps it running starts another, and what runs goes on. */
 async function agentComesBack(machine: VirtualMachine, kill: (pid: number) => string): Promise<void> {
