@@ -55,6 +55,7 @@ disabled_plugins = [${disabledPlugins.map(text).join(', ')}]
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
   BinaryName = ${text(settings.runc)}
   SystemdCgroup = ${settings.systemdCgroup}
+  Root = ${text(`${hostPaths.containerdState}/runc`)}
 
 [plugins.'io.containerd.cri.v1.runtime'.cni]
   bin_dirs = [${text(settings.cniFront)}]

@@ -73,6 +73,7 @@ describe('containerd’s configuration', () => {
   it('uses nothing of the machine’s own containerd', () => {
     expect(configuration(bareFacts)).toContain('imports = []');
     expect(configuration(bareFacts)).toMatch(/nri'\]\s+disable = true/);
+    expect(configuration(bareFacts)).not.toMatch(/"\/(var\/lib|run)\/containerd/);
   });
 });
 
