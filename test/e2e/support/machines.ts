@@ -9,7 +9,14 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cgroupExists, cgroupProcesses, cgroupProcsFiles, makeCgroup, removeCgroup } from '@rancher/runtimes';
+import {
+  cgroupExists,
+  cgroupHierarchies,
+  cgroupProcesses,
+  cgroupProcsFiles,
+  makeCgroup,
+  removeCgroup,
+} from '@rancher/runtimes';
 import { type Result, run, until } from './installation.ts';
 
 export interface TestNetwork {
@@ -62,6 +69,11 @@ grep ' cgroup ' /proc/self/mounts | while read -r _ at _ options _; do
   umount -l "$at"
   mount -t cgroup -o "$(echo "$options" | sed 's/\\brw\\b,*//; s/relatime,*//; s/nosuid,*//; s/nodev,*//; s/noexec,*//')" cgroup "$at"
 done
+# So does that of the unified hierarchy beside them, where runc makes folders too.
+if mountpoint -q /sys/fs/cgroup/unified; then
+  umount -l /sys/fs/cgroup/unified
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified
+fi
 mount --make-rshared /
 echo 1 >/proc/sys/net/ipv4/ip_forward
 : >/etc/ready
@@ -131,7 +143,7 @@ interface Wish {
 }
 
 async function powerOn(wish: Wish): Promise<TestMachine> {
-  const { id, number } = wish;
+  const { id, number, dir } = wish;
   const netns = `rt${id}-${number}`;
   const cgroup = `/rancher-test-${id}-${number}`;
   await makeDisk(wish);
@@ -143,6 +155,7 @@ async function powerOn(wish: Wish): Promise<TestMachine> {
   try {
     await must('ip', ['netns', 'add', netns]);
     makeCgroup(cgroup);
+    await mkdir(unifiedOf(cgroup) ?? dir, { recursive: true });
     await plugIn(wish, netns);
     const pid = await startFirst(wish, netns, cgroup);
     return machineOf(wish, pid, powerOff);
@@ -152,8 +165,19 @@ async function powerOn(wish: Wish): Promise<TestMachine> {
   }
 }
 
+/** The same cgroup in the unified hierarchy, where that lies beside those of v1. */
+function unifiedOf(cgroup: string): string | undefined {
+  const { unified } = cgroupHierarchies();
+  return unified === undefined ? undefined : join(unified, cgroup);
+}
+
 async function startFirst({ name, dir }: Wish, netns: string, cgroup: string): Promise<number> {
-  const enter = cgroupProcsFiles(cgroup).map((file) => `echo $$ >'${file}'`);
+  const unified = unifiedOf(cgroup);
+  const files = [
+    ...cgroupProcsFiles(cgroup),
+    ...(unified === undefined ? [] : [join(unified, 'cgroup.procs')]),
+  ];
+  const enter = files.map((file) => `echo $$ >'${file}'`);
   const child = spawn(
     'sh',
     [
