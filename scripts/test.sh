@@ -9,8 +9,8 @@ results=$(mktemp -d)
 passed=0
 failed=0
 
-# What only tests need: an image for pods, a Redis, a client in another language, a generator of load.
-test_packages="busybox-static redis-server curl procps python3-venv iputils-ping"
+# What only tests need: an image for pods, a Redis, a client in another language, a firewall of the machine's own.
+test_packages="busybox-static redis-server curl procps python3-venv iputils-ping iptables"
 missing=""
 for package in $test_packages; do
   dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
