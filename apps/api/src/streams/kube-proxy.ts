@@ -60,8 +60,10 @@ export function createKubeProxy(options: {
   agents: Pick<Agents, 'holds' | 'isSilent' | 'answers'>;
   upstreams: Upstreams;
   hostsOf: HostsOf;
+  /** How long a write may be unanswered (ms). */
+  answeredWithinMs?: number;
 }): KubeProxy {
-  const { agents, upstreams, hostsOf } = options;
+  const { agents, upstreams, hostsOf, answeredWithinMs = 75_000 } = options;
 
   /**
    * Those whose agent this replica holds before others, and those that fell silent last. The first is one that is there at
@@ -93,6 +95,7 @@ export function createKubeProxy(options: {
         setHost: false,
       },
       isThere: () => agents.answers(hostId),
+      answeredWithinMs: isEndless(request.method, rest) ? undefined : answeredWithinMs,
     });
     return { first: through(first), others: others.map(through) };
   }
@@ -140,6 +143,16 @@ interface Way {
   options: RequestOptions;
   /** Whether its host is there at this moment. */
   isThere(): Promise<boolean>;
+  /** Undefined: as long as it likes. */
+  answeredWithinMs: number | undefined;
+}
+
+/**
+ * What the API server answers when it likes: watches, logs, and what it passes on itself. To everything else it says
+ * something within a minute (`--request-timeout`), so a write that has heard nothing for longer was lost on its way.
+ */
+function isEndless(method: string | undefined, path: string): boolean {
+  return method === 'GET' || method === 'HEAD' || /\/proxy(?:[/?]|$)/.test(path);
 }
 
 /** How long one API server may take to be connected with while there is another, or to answer before its host is looked for (ms). */
@@ -162,6 +175,7 @@ function exchange(
     let silent = false;
     const upstream = httpRequest(way!.options, (answer) => {
       clearInterval(patience);
+      clearTimeout(limit);
       onAnswer();
       passOn(answer, request, response);
     });
@@ -171,13 +185,18 @@ function exchange(
       upstream.destroy(new Error(connected ? 'its host fell silent' : 'it takes too long to connect'));
     };
     const patience = others.length === 0 ? undefined : setInterval(look, patienceMs);
+    const within = way!.answeredWithinMs;
+    const late = () => upstream.destroy(new Error(`no answer within ${within} ms`));
+    const limit = within === undefined ? undefined : setTimeout(late, within);
     response.on('close', () => {
       clearInterval(patience);
+      clearTimeout(limit);
       upstream.destroy();
       resolve();
     });
     upstream.on('error', (error) => {
       clearInterval(patience);
+      clearTimeout(limit);
       // Nobody waits for an answer any more, nor would hear of the failure of another try.
       if (response.destroyed) return resolve();
       if (response.headersSent) return response.destroy();

@@ -1,0 +1,69 @@
+/** Protects clients of the Kubernetes API from waiting for ever for the answer to a write that was lost on its way. */
+import { once } from 'node:events';
+import { Agent, createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { KeyPrincipal } from '../auth/principal.ts';
+import { createKubeProxy } from './kube-proxy.ts';
+
+/** Takes every request, and answers those to /late alone, after a while. */
+let apiServer: Server;
+let front: Server;
+let base: string;
+
+const listening = async (server: Server) => {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+};
+
+beforeAll(async () => {
+  apiServer = createServer((request, response) => {
+    request.resume();
+    if (request.url?.includes('late')) setTimeout(() => response.end('{}'), 600);
+  });
+  const port = await listening(apiServer);
+  const dialled = new Agent();
+  const dial = dialled.createConnection.bind(dialled);
+  dialled.createConnection = (options, done) => dial({ ...options, host: '127.0.0.1', port }, done);
+  const proxy = createKubeProxy({
+    agents: { holds: () => true, isSilent: () => false, answers: async () => true },
+    upstreams: { agent: () => dialled, agentForOnce: () => dialled, close() {} },
+    hostsOf: { find: async () => ['host_1'] } as unknown as Parameters<typeof createKubeProxy>[0]['hostsOf'],
+    answeredWithinMs: 300,
+  });
+  const principal = {
+    kind: 'key',
+    id: 'key_1',
+    role: 'admin',
+    environmentId: null,
+  } as unknown as KeyPrincipal;
+  front = createServer((request, response) => {
+    proxy
+      .forward(request, response, principal, () => {})
+      .catch((error: { code: string }) => {
+        response.writeHead(503).end(error.code);
+      });
+  });
+  base = `http://127.0.0.1:${await listening(front)}/k8s/environments/env_1`;
+});
+afterAll(() => {
+  for (const server of [front, apiServer]) {
+    server?.closeAllConnections();
+    server?.close();
+  }
+});
+
+it('a write that is not answered in time ends, with a reason', async () => {
+  const answer = await fetch(`${base}/api/v1/namespaces`, { method: 'POST', body: '{}' });
+  expect([answer.status, await answer.text()]).toEqual([503, 'host_unreachable']);
+});
+
+it('a read may take longer, and so may what the API server passes on', async () => {
+  expect((await fetch(`${base}/api/v1/late`)).status).toBe(200);
+  const passedOn = await fetch(`${base}/api/v1/namespaces/x/pods/y/proxy/late`, {
+    method: 'POST',
+    body: '{}',
+  });
+  expect(passedOn.status).toBe(200);
+});
