@@ -143,7 +143,7 @@ interface Wish {
 }
 
 async function powerOn(wish: Wish): Promise<TestMachine> {
-  const { id, number, dir } = wish;
+  const { id, number } = wish;
   const netns = `rt${id}-${number}`;
   const cgroup = `/rancher-test-${id}-${number}`;
   await makeDisk(wish);
@@ -155,7 +155,8 @@ async function powerOn(wish: Wish): Promise<TestMachine> {
   try {
     await must('ip', ['netns', 'add', netns]);
     makeCgroup(cgroup);
-    await mkdir(unifiedOf(cgroup) ?? dir, { recursive: true });
+    const unified = unifiedOf(cgroup);
+    if (unified !== undefined) await mkdir(unified, { recursive: true });
     await plugIn(wish, netns);
     const pid = await startFirst(wish, netns, cgroup);
     return machineOf(wish, pid, powerOff);

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { sharedCacheDir } from '@rancher/artifacts';
+import { hostPaths } from '@rancher/domain';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureDebianImage, root, startDocker } from '../support/docker.ts';
 import { busyboxImage, busyboxLayer, writeArchive } from '../support/images.ts';
@@ -107,10 +108,9 @@ async function serves(machine: VirtualMachine): Promise<void> {
   );
 }
 
-const folder = '/var/lib/rancher-agent';
 const ctr = (args: string) =>
-  `${folder}/artifacts/containerd-2.3.7/ctr -a /run/rancher-containerd/containerd.sock -n k8s.io ${args}`;
-const uninstall = `${folder}/program/node ${folder}/program/agent.mjs uninstall`;
+  `${hostPaths.artifacts}/containerd-2.3.7/ctr -a ${hostPaths.containerdSocket} -n k8s.io ${args}`;
+const uninstall = `${hostPaths.agent}/program/node ${hostPaths.agent}/program/agent.mjs uninstall`;
 
 /** What could be left of a host on a machine, a line each. */
 async function traces(machine: VirtualMachine): Promise<string[]> {

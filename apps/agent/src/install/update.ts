@@ -1,4 +1,4 @@
-import { copyFileSync, linkSync, mkdirSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, linkSync, realpathSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentPrograms } from '@rancher/contracts';
 import { programFile } from '@rancher/domain';
@@ -39,7 +39,6 @@ export async function followServer(
   const fresh = `${folder}.new`;
   try {
     rmSync(fresh, { recursive: true, force: true });
-    mkdirSync(fresh, { recursive: true, mode: 0o700 });
     const nothingIsHere = async () => false;
     await downloadArtifact(server, wanted.agent, fresh, nothingIsHere, () => {});
     if (sameNode) linkOrCopy(node, join(fresh, 'node'));

@@ -87,18 +87,15 @@ export function findProblems(facts: MachineFacts): Problem[] {
     `${address.value} is no address of this machine that others can reach`,
     'name one with --address (ip -brief address shows them)',
   );
-  for (const folder of facts.takenFolders) {
-    unless(
-      false,
-      `there is something in ${folder}, which a host fills and at its end removes`,
-      'give up what is there (kubeadm reset, k3s-uninstall.sh, …), or move it away',
-    );
-  }
+  const folders = facts.takenFolders.map((folder) => ({
+    what: `there is something in ${folder}, which a host fills and at its end removes`,
+    mend: 'give up what is there (kubeadm reset, k3s-uninstall.sh, …), or move it away',
+  }));
   const ports = facts.takenPorts.map((port) => ({
     what: `port ${port} is taken`,
     mend: `end what listens there, such as another Kubernetes (ss -ltnp 'sport = :${port}')`,
   }));
-  return [...problems, ...ports];
+  return [...problems, ...folders, ...ports];
 }
 
 function problemsOfCgroups(cgroups: MachineFacts['cgroups']): Problem[] {

@@ -174,8 +174,7 @@ function exchange(
     let connected = false;
     let silent = false;
     const upstream = httpRequest(way!.options, (answer) => {
-      clearInterval(patience);
-      clearTimeout(limit);
+      stopWaiting();
       onAnswer();
       passOn(answer, request, response);
     });
@@ -188,15 +187,17 @@ function exchange(
     const within = way!.answeredWithinMs;
     const late = () => upstream.destroy(new Error(`no answer within ${within} ms`));
     const limit = within === undefined ? undefined : setTimeout(late, within);
-    response.on('close', () => {
+    const stopWaiting = () => {
       clearInterval(patience);
       clearTimeout(limit);
+    };
+    response.on('close', () => {
+      stopWaiting();
       upstream.destroy();
       resolve();
     });
     upstream.on('error', (error) => {
-      clearInterval(patience);
-      clearTimeout(limit);
+      stopWaiting();
       // Nobody waits for an answer any more, nor would hear of the failure of another try.
       if (response.destroyed) return resolve();
       if (response.headersSent) return response.destroy();

@@ -14,7 +14,8 @@ export function mirrorSource(mirror: string): Source {
     async fetch(job) {
       const root = `${base}/${artifactId(job.release)}`;
       const manifest = await fetchManifest(`${root}/${manifestFile}`, job);
-      for (const file of [...job.release.files, ...moreFiles(job.release, manifest)]) {
+      const more = moreFiles(job.release, manifest);
+      for (const file of [...job.release.files, ...more]) {
         const expected = manifest.files[file];
         if (!expected) throw unavailable(`the mirror's manifest of ${artifactId(job.release)} lacks ${file}`);
         const onBytes = throttle(200, (done: number, total: number) =>
@@ -26,7 +27,7 @@ export function mirrorSource(mirror: string): Source {
         }
       }
       return {
-        more: moreFiles(job.release, manifest),
+        more,
         ...(manifest.actualVersion === undefined ? {} : { actualVersion: manifest.actualVersion }),
       };
     },
