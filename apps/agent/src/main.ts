@@ -62,7 +62,8 @@ async function run(config: AgentConfig): Promise<void> {
       : {}),
     onRemoved: async () => {
       markRemoved(config);
-      if (config.kind === 'machine') await wipeMachine(config, log);
+      if (config.kind !== 'machine') return;
+      for (const left of await wipeMachine(config)) log.error('not wholly wiped', { error: left });
     },
   });
   // What runs outlives the agent: it only stops looking. A local host that is powered off says so by SIGPWR.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { backoffMs } from './backoff.ts';
-import { mountsBelow } from './removal.ts';
+import { mountsBelow, triedEach } from './removal.ts';
 import { stopOrder } from './stop-order.ts';
 import { Waiters } from './waiters.ts';
 import { exitInWords } from './words.ts';
@@ -73,4 +73,14 @@ it('finds the mounts below folders, last mounted first', () => {
     '/var/lib/kubelet',
     '/var/lib/kubelet/pods/a',
   ]);
+});
+
+it('tries each part of a removal whatever becomes of the others, those that fail again', async () => {
+  const done: string[] = [];
+  const fails = (name: string, times: number) => () => {
+    done.push(name);
+    if (done.filter((one) => one === name).length <= times) throw new Error(`${name} is busy`);
+  };
+  expect(await triedEach([fails('a', 1), fails('b', 9), fails('c', 0)], 3, 1)).toEqual(['b is busy']);
+  expect(done).toEqual(['a', 'b', 'c', 'a', 'b', 'b']);
 });

@@ -8,14 +8,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { hostPaths, kernelNames, metadataAddress } from '@rancher/domain';
 import { cgroupExists, removeCgroup } from '@rancher/runtimes';
 import type { AgentConfig } from '../config.ts';
 import { describe } from '../errors.ts';
 import { cgroupDriver } from '../facts.ts';
-import type { Log } from '../log.ts';
 import { addressLabel } from '../prepare/addresses.ts';
-import { run, tryRun } from '../run.ts';
+import { tryRun } from '../run.ts';
 import { endProcesses } from './end-processes.ts';
 import { removeChains } from './iptables-leftovers.ts';
 
@@ -53,39 +53,88 @@ function marker({ stateDir }: Pick<AgentConfig, 'stateDir'>): string {
   return join(stateDir, 'removed');
 }
 
-/** Removes from a Linux machine what it had as a host: processes of pods, mounts, data. The agent's own folder stays. */
-export async function wipeMachine(config: AgentConfig, log: Log): Promise<void> {
-  const folders = [
-    hostPaths.kubelet,
-    hostPaths.containerd,
-    hostPaths.containerdState,
-    '/var/log/pods',
-    '/var/log/containers',
-    hostPaths.etcd,
-    hostPaths.services,
-    hostPaths.artifacts,
-    hostPaths.cniConf,
-    hostPaths.cniRun,
-    hostPaths.node,
+const wipeAttempts = 3;
+const betweenAttemptsMs = 500;
+
+/**
+ * Removes from a Linux machine what it had as a host: processes of pods, mounts, data, what its network had. The agent's
+ * own folder stays. Each part is tried whatever becomes of the others, and again where it fails, as somebody else may be
+ * at it too: the agent, when the host is given back.
+ * @returns what could not be removed, in words
+ */
+export async function wipeMachine(config: AgentConfig): Promise<string[]> {
+  const parts = [
+    () => endCgroup(config),
+    () => unmountBelow(hostFolders),
+    () => removeFolders(hostFolders),
+    removeCachedResults,
+    removeNetworkLeftovers,
+    removeChains,
   ];
-  try {
-    if (cgroupExists(config.cgroup)) {
-      await endProcesses(config.cgroup, { graceMs: 0, except: (pid) => pid === process.pid });
-      removeCgroup(config.cgroup);
+  return triedEach(parts, wipeAttempts, betweenAttemptsMs);
+}
+
+/** Runs each, those that fail up to `attempts` times. @returns what the last attempt of each that failed said */
+export async function triedEach(
+  parts: readonly (() => unknown)[],
+  attempts: number,
+  pauseMs: number,
+): Promise<string[]> {
+  const failed: { part: () => unknown; said: string }[] = [];
+  for (const part of parts) {
+    try {
+      await part();
+    } catch (error) {
+      failed.push({ part, said: describe(error) });
     }
-    // With systemd as the cgroup driver, pods are in a slice of kubelet's own.
-    if (cgroupDriver(config) === 'systemd') await tryRun('systemctl', ['stop', 'kubepods.slice']);
-    const mountinfo = readFileSync('/proc/self/mountinfo', 'utf8');
-    // The agent's folder may be a link to another disk.
-    const real = folders.filter((folder) => existsSync(folder)).map((folder) => realpathSync(folder));
-    for (const path of mountsBelow(mountinfo, [...folders, ...real])) await run('umount', ['--lazy', path]);
-    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-    removeCachedResults();
-    for (const [file, ...args] of networkLeftovers) await tryRun(file!, args);
-    await removeChains();
-  } catch (error) {
-    log.error('not wholly wiped', { error: describe(error) });
   }
+  if (failed.length === 0 || attempts === 1) return failed.map(({ said }) => said);
+  await delay(pauseMs);
+  const again = failed.map(({ part }) => part);
+  return triedEach(again, attempts - 1, pauseMs);
+}
+
+/** Where a host that is a machine has its data. */
+const hostFolders = [
+  hostPaths.kubelet,
+  hostPaths.containerd,
+  hostPaths.containerdState,
+  '/var/log/pods',
+  '/var/log/containers',
+  hostPaths.etcd,
+  hostPaths.services,
+  hostPaths.artifacts,
+  hostPaths.cniConf,
+  hostPaths.cniRun,
+  hostPaths.node,
+];
+
+async function endCgroup(config: AgentConfig): Promise<void> {
+  if (cgroupExists(config.cgroup)) {
+    await endProcesses(config.cgroup, { graceMs: 0, except: (pid) => pid === process.pid });
+    removeCgroup(config.cgroup);
+  }
+  // With systemd as the cgroup driver, pods are in a slice of kubelet's own.
+  if (cgroupDriver(config) === 'systemd') await tryRun('systemctl', ['stop', 'kubepods.slice']);
+}
+
+/** @throws Error naming what is mounted there still */
+async function unmountBelow(folders: readonly string[]): Promise<void> {
+  // The agent's folder may be a link to another disk.
+  const real = folders.filter((folder) => existsSync(folder)).map((folder) => realpathSync(folder));
+  const mounted = () => mountsBelow(readFileSync('/proc/self/mountinfo', 'utf8'), [...folders, ...real]);
+  // A mount that is shared goes with its twin, so it may be gone by the time that it is its turn.
+  for (const path of mounted()) await tryRun('umount', ['--lazy', path]);
+  const left = mounted();
+  if (left.length > 0) throw new Error(`still mounted: ${left.join(', ')}`);
+}
+
+function removeFolders(folders: readonly string[]): void {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+}
+
+async function removeNetworkLeftovers(): Promise<void> {
+  for (const [file, ...args] of networkLeftovers) await tryRun(file!, args);
 }
 
 /** Where a runtime keeps the results of CNI (libcni's default): others', such as Podman's, are there too. */

@@ -19,7 +19,7 @@ ${Object.entries(agentEnvironment)
   .map(([name, value]) => `export ${name}=${value}`)
   .join('\n')}
 agent=''
-trap '[ -z "$agent" ] || kill -TERM "$agent" 2>/dev/null; rm -f ${keeperPidFile}; exit 0' TERM INT
+trap '[ -z "$agent" ] || { kill -TERM "$agent" 2>/dev/null; wait "$agent"; }; rm -f ${keeperPidFile}; exit 0' TERM INT
 trap '' HUP
 cd /
 echo $$ >${keeperPidFile}

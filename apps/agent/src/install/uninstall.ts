@@ -8,7 +8,6 @@ import { HttpError, send } from '../connection/http.ts';
 import { describe } from '../errors.ts';
 import { wasRemoved, wipeMachine } from '../host/removal.ts';
 import { StateDir } from '../host/state-dir.ts';
-import { createLog } from '../log.ts';
 import { say } from './install.ts';
 import { installed } from './paths.ts';
 import { supervisorOfThisMachine } from './supervisor.ts';
@@ -19,7 +18,8 @@ const removedWithinMs = 180_000;
 /**
  * Gives the host up and removes every trace of it: the server is told and removes it in order, then what is left goes,
  * the agent's own files last.
- * @throws Error when the server is away, or would lose its environment's data; neither with `--force`
+ * @throws Error when the server is away, or would lose its environment's data, neither with `--force`; or when something
+ * could not be removed, with the agent's own files kept, so that it can be run again
  */
 export async function uninstall(args: string[]): Promise<void> {
   const { values } = parseArgs({
@@ -70,8 +70,11 @@ async function giveUp(config: AgentConfig, force: boolean): Promise<void> {
 
 async function wipe(): Promise<void> {
   if (existsSync(installed.config)) {
-    const config = readConfig(installed.config);
-    await wipeMachine(config, createLog(config.name));
+    const left = await wipeMachine(readConfig(installed.config));
+    if (left.length > 0)
+      throw new Error(
+        `Not everything could be removed: ${left.join('; ')}. Run this again once that is mended.`,
+      );
   }
   const folder = existsSync(hostPaths.agent) ? linked(hostPaths.agent) : undefined;
   for (const path of [
