@@ -12,7 +12,9 @@ const message = (lab: Lab, type: string) => lab.plan().conditions.find((c) => c.
 
 describe('a host that is lost', () => {
   it('keeps what runs there until its time has come, and then it moves where there is room', () => {
-    const lab = five();
+    const planes = (n: number) => (n < 4 ? { etcd: 'true' } : { orchestration: 'true' });
+    const hosts = [1, 2, 3, 4, 5, 6].map((n) => host(n, { labels: planes(n) }));
+    const lab = new Lab(hosts, servicesOfScale(3, 2)).converge();
     const [lost] = lab.hostsOf('kube-scheduler') as [number];
     lab.lose(lost);
     lab.now += 59 * minute;
@@ -32,6 +34,21 @@ describe('a host that is lost', () => {
     const lostAt = lab.now;
     lab.now += 6 * minute;
     expect(lab.plan().nextLookAt).toBeLessThanOrEqual(lostAt + plannerDefaults.hostsReplaceAfterMs);
+  });
+
+  it('gives up its control plane with its member of etcd, and both go to the same host', () => {
+    const lab = new Lab(5, servicesOfScale(3, 3)).converge();
+    const places = () => ['etcd', 'kube-apiserver', 'kube-scheduler'].map((service) => lab.hostsOf(service));
+    expect(places()).toEqual([1, 2, 3].map(() => [1, 2, 3]));
+    lab.lose(2);
+    lab.now += plannerDefaults.etcdReplaceAfterMs - minute;
+    expect(planFor(lab)).toEqual([]);
+    lab.now += minute;
+    lab.converge();
+    expect(places()).toEqual([1, 2, 3].map(() => [1, 3, 4]));
+    lab.change(2, { state: 'active', lastSeenMs: lab.now });
+    lab.converge();
+    expect(places()).toEqual([1, 2, 3].map(() => [1, 3, 4]));
   });
 
   it('gives up at once what is healthy nowhere else', () => {

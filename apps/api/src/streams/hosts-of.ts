@@ -4,9 +4,13 @@ import { databaseIsGone } from '../http/database-gone.ts';
 /** How long hosts that were looked up are believed. */
 const freshMs = 1_000;
 const environmentsKept = 1_000;
+const etcd = 'etcd';
 
 export interface HostsOf {
-  /** Ids of the hosts where a component of an environment runs: healthy ones first, those that are silent last. */
+  /**
+   * Ids of the hosts where a component of an environment runs: healthy ones first, beside etcd before others, those that
+   * are silent last.
+   */
   find(environmentId: string, service: string): Promise<string[]>;
   forget(environmentId: string): void;
 }
@@ -19,16 +23,21 @@ export function createHostsOf(prisma: PrismaClient): HostsOf {
     const rows = await prisma.instance.findMany({
       where: {
         environmentId,
-        service,
+        service: { in: [service, etcd] },
         removedAt: null,
         state: { in: ['running', 'starting', 'pending', 'unknown'] },
       },
-      select: { hostId: true, health: true, host: { select: { state: true } } },
+      select: { service: true, hostId: true, health: true, host: { select: { state: true } } },
       orderBy: { createdAt: 'desc' },
     });
     const here = rows.filter((row) => row.host.state === 'active');
     const healthy = here.filter((row) => row.health === 'healthy');
-    return [...new Set([...healthy, ...here, ...rows].map((row) => row.hostId))];
+    // An API server without etcd beside it asks every member in turn, one that is cut off from its leader too, which
+    // costs each request the whole time that etcd waits for a leader (6.4 s).
+    const withEtcd = new Set(healthy.filter((row) => row.service === etcd).map((row) => row.hostId));
+    const beside = healthy.filter((row) => withEtcd.has(row.hostId));
+    const best = [...beside, ...healthy, ...here, ...rows].filter((row) => row.service === service);
+    return [...new Set(best.map((row) => row.hostId))];
   }
 
   return {

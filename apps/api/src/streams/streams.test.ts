@@ -355,6 +355,18 @@ describe('/k8s/environments/:id', () => {
       expect(api.context.agents.holds(other.hostId)).toBe(true);
     });
 
+    it('the one with etcd beside it comes first, though it is the older one', async () => {
+      const order = () => {
+        api.context.hostsOf.forget(environmentId);
+        return api.context.hostsOf.find(environmentId, 'kube-apiserver');
+      };
+      expect(await order()).toEqual([other.hostId, agent.hostId]);
+      await runs('etcd', agent.hostId);
+      expect(await order()).toEqual([agent.hostId, other.hostId]);
+      await api.database.prisma.instance.deleteMany({ where: { service: 'etcd' } });
+      expect(await order()).toEqual([other.hostId, agent.hostId]);
+    });
+
     it('a watch ends with the connection of its agent', async () => {
       const hears = await joined('h-3');
       await runs('kube-apiserver', hears.hostId);

@@ -62,7 +62,7 @@ function compareRanks(a: number[], b: number[]): number {
 
 /**
  * In order of weight: soft rules; hosts that are here; where it did not fail; the control plane together, beside etcd;
- * hosts that have the least.
+ * for the rest, hosts that have the least.
  */
 function rankOf(scene: Scene, service: PlannerService, candidate: Candidate): number[] {
   const { host, reservations, bad } = candidate;
@@ -71,7 +71,7 @@ function rankOf(scene: Scene, service: PlannerService, candidate: Candidate): nu
   );
   const isThere = (plane: string) => beside.some((s) => s.placement === plane);
   const together = (isThere('control-plane') ? 0 : 2) + (isThere('etcd') ? 0 : 1);
-  const last = service.placement === 'control-plane' ? together : beside.length;
+  const last = service.placement === 'all' ? beside.length : together;
   return [reservations.length, isUsable(host) ? 0 : 1, bad === null ? 0 : 1, last];
 }
 
@@ -91,4 +91,20 @@ export function shouldMoveAway(
     const there = all.get(h.id)!;
     return there.bad === null && there.reservations.length <= here.reservations.length;
   });
+}
+
+/**
+ * Its host is lost and has lost its member of etcd to another, where the control plane is best beside it. Apart from etcd
+ * an API server asks each member in turn, and one that is cut off from its leader keeps it waiting.
+ */
+export function followsEtcd(
+  scene: Scene,
+  service: PlannerService,
+  candidates: Candidates,
+  host: PlannerHost,
+): boolean {
+  const etcd = scene.services.find((s) => s.placement === 'etcd');
+  if (etcd === undefined || service.placement !== 'control-plane' || !scene.givesUp(etcd, host)) return false;
+  const members = staysOn(scene.placed.get(etcd.name));
+  return !members.includes(host.id) && best(candidates, 1).some((h) => members.includes(h.id));
 }

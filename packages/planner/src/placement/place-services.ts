@@ -2,7 +2,7 @@ import { byName } from '../order.ts';
 import type { PlannerHost, PlannerMember, PlannerService } from '../types.ts';
 import { listWords } from '../words.ts';
 import { judge } from './affinity.ts';
-import { best, type Candidates, candidatesOf, shouldMoveAway } from './candidates.ts';
+import { best, type Candidates, candidatesOf, followsEtcd, shouldMoveAway } from './candidates.ts';
 import { firstMembers, membersOf, oddly, oddlyHeld } from './etcd-members.ts';
 import { explain, refusalsOf } from './explain.ts';
 import {
@@ -94,7 +94,10 @@ function scaled(scene: Scene, service: PlannerService, candidates: Candidates): 
     return firstMembers(scene, service, candidates);
   const stays = [...candidates.stays].sort((a, b) => staying(a) - staying(b) || byName(a, b));
   const given = stays.filter(
-    (h) => scene.givesUp(service, h) || (!fixed && shouldMoveAway(scene, service, candidates, h)),
+    (h) =>
+      scene.givesUp(service, h) ||
+      (!fixed &&
+        (shouldMoveAway(scene, service, candidates, h) || followsEtcd(scene, service, candidates, h))),
   );
   const kept = stays.filter((h) => !given.includes(h)).slice(0, scale);
   // A lost place is better than none: it is given up only for another.
