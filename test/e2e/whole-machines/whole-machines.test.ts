@@ -4,10 +4,8 @@
  * this machine cannot: what keeps the agent running, what a reboot leaves, and clocks that are wrong.
  */
 import { join } from 'node:path';
-import { sharedCacheDir } from '@rancher/artifacts';
 import { hostPaths } from '@rancher/domain';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ensureDebianImage, root, startDocker } from '../support/docker.ts';
 import { busyboxImage, busyboxLayer, writeArchive } from '../support/images.ts';
 import { until } from '../support/installation.ts';
 import { createJoinable, type Joinable } from '../support/joinable.ts';
@@ -36,21 +34,6 @@ afterAll(() => joinable?.remove());
 
 const nodeReady = (name: string) => joinable.nodeReady(name, patienceMs);
 const agentPid = async (name: string) => (await host(name)).status.facts.agentPid as number;
-
-/** An archive of the image of the agent, as `docker build` makes it of deploy/agent. */
-async function agentImage(): Promise<string> {
-  const cache = join(sharedCacheDir(), 'images');
-  const engine = await startDocker(join(cache, 'docker'), `agent-${process.pid}`);
-  try {
-    await ensureDebianImage(engine, cache);
-    await engine.docker('build', '--network', 'host', '--tag', 'rancher-agent', join(root, 'deploy/agent'));
-    const archive = join(rancher.home, 'agent.tar');
-    await engine.docker('save', '--output', archive, 'rancher-agent');
-    return archive;
-  } finally {
-    await engine.stop();
-  }
-}
 
 /** Ends the agent the hard way; whatever keeps it running starts another, and what runs goes on. */
 async function agentComesBack(machine: VirtualMachine, kill: (pid: number) => string): Promise<void> {
@@ -199,8 +182,6 @@ describe('Debian with systemd and cgroup v2', () => {
   });
 
   test('a container of Docker is a host, as a machine is', async () => {
-    await machine.put(await agentImage(), '/root/agent.tar');
-    await machine.must('docker load --input /root/agent.tar', { timeoutMs: patienceMs });
     await machine.must((await newToken({ name: 'second' })).containerCommand, { timeoutMs: patienceMs });
     await nodeReady('second');
     await runsPod(machine, (args) => `docker exec -i rancher-agent ${ctr(args)}`);

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { chmod, copyFile, cp, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Docker, ensureDebianImage, root as repository, startDocker } from '../docker.ts';
 import { must } from '../installation.ts';
 import { ensurePackages } from '../packages.ts';
 
@@ -17,6 +18,7 @@ export interface Disk {
   key: string;
 }
 
+const agentImage = { name: 'rancher-agent', folder: join(repository, 'deploy/agent') };
 const debianMirror = 'http://deb.debian.org/debian';
 const firstProcess = join(import.meta.dirname, 'first-process.sh');
 const diskSize = '8G';
@@ -30,17 +32,41 @@ const packagesOf: Record<InitSystem, string[]> = {
   openrc: ['sysvinit-core', 'openrc'],
 };
 
+const imageFiles = () => readdirSync(agentImage.folder).map((name) => join(agentImage.folder, name));
+
+/** The image of the agent, as `docker build` makes it of deploy/agent, among Docker's images of the machine. */
+async function putAgentImage(dataRoot: string, work: string, cache: string): Promise<void> {
+  const archive = join(work, 'agent.tar');
+  await withDocker(join(cache, 'docker'), async (engine) => {
+    await ensureDebianImage(engine, cache);
+    await engine.docker('build', '--network', 'host', '--tag', agentImage.name, agentImage.folder);
+    await engine.docker('save', '--output', archive, agentImage.name);
+  });
+  await withDocker(dataRoot, (engine) => engine.docker('load', '--input', archive));
+  await rm(`${dataRoot}.lock`);
+  await rm(archive);
+}
+
+async function withDocker(dataRoot: string, use: (engine: Docker) => Promise<unknown>): Promise<void> {
+  const engine = await startDocker(dataRoot, `agent-${process.pid}`);
+  try {
+    await use(engine);
+  } finally {
+    await engine.stop();
+  }
+}
+
 /** The disk of a machine with that init system: made once, kept in the folder `cache`, and never written to. */
 export async function ensureDisk(init: InitSystem, cache: string): Promise<Disk> {
   await ensurePackages(['debootstrap', 'e2fsprogs', 'openssh-client']);
   const hash = createHash('sha256').update(await readFile(import.meta.filename));
-  hash.update(await readFile(firstProcess));
+  for (const file of [firstProcess, ...imageFiles()]) hash.update(await readFile(file));
   const folder = join(cache, `debian-bookworm-${init}-${hash.digest('hex').slice(0, 8)}`);
   if (!existsSync(folder)) {
     await mkdir(cache, { recursive: true });
     const work = await mkdtemp(join(cache, 'disk-'));
     try {
-      await make(init, work);
+      await make(init, work, cache);
       await rename(work, folder);
     } finally {
       await rm(work, { recursive: true, force: true });
@@ -50,7 +76,7 @@ export async function ensureDisk(init: InitSystem, cache: string): Promise<Disk>
   return { image: files[0]!, kernel: files[1]!, initrd: files[2]!, key: files[3]! };
 }
 
-async function make(init: InitSystem, work: string): Promise<void> {
+async function make(init: InitSystem, work: string, cache: string): Promise<void> {
   const root = join(work, 'root');
   await must('nice', ['debootstrap', '--variant=minbase', 'bookworm', root, debianMirror]);
   await cp('/etc/resolv.conf', join(root, 'etc/resolv.conf'), { dereference: true });
@@ -65,6 +91,7 @@ async function make(init: InitSystem, work: string): Promise<void> {
   await must('nice', ['chroot', root, 'apt-get', 'update', '-qq'], { env });
   await must('nice', ['chroot', root, ...install, ...all], { env, timeoutMs: 900_000 });
   await must('chroot', [root, 'apt-get', 'clean']);
+  if (packagesOf[init].includes('docker.io')) await putAgentImage(join(root, 'var/lib/docker'), work, cache);
   for (const name of ['vmlinuz', 'initrd.img']) {
     const file = readdirSync(join(root, 'boot')).find((each) => each.startsWith(`${name}-`));
     if (file === undefined) throw new Error(`the kernel's package has no ${name}`);
