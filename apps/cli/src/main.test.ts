@@ -1,6 +1,9 @@
 /** Protects what scripts rely on: exit codes, and that misuse names what was wrong and what would be right. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -17,7 +20,7 @@ function rancher(args: string[], env: Record<string, string> = {}) {
     execFile(
       node,
       [join(import.meta.dirname, 'main.ts'), ...args],
-      { env: { PATH: process.env.PATH, RANCHER_HOME: home, ...env } },
+      { maxBuffer: 64 << 20, env: { PATH: process.env.PATH, RANCHER_HOME: home, ...env } },
       (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
     );
   });
@@ -83,4 +86,22 @@ test('down where nothing ever was is no failure, and touches nothing', async () 
   expect(await rm(home, { recursive: false, force: false }).catch((e: Error) => e.message)).toMatch(
     /directory/,
   );
+});
+
+test('a pipe gets all of what is said, however much that is', async () => {
+  const items = Array.from({ length: 40_000 }, (_, i) => ({ id: `env_${i}`, name: 'x'.repeat(100) }));
+  const server = createServer((_, response) => {
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ items }));
+  }).listen(0, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+    await writeFile(join(home, 'admin.key'), 'rk_test');
+    const port = String((server.address() as AddressInfo).port);
+    const { code, stdout } = await rancher(['environment', 'ls', '--json'], { RANCHER_PORT: port });
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toHaveLength(items.length);
+  } finally {
+    server.close();
+    await rm(join(home, 'admin.key'));
+  }
 });

@@ -28,5 +28,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(exitCodes.success);
   throw error;
 });
+const code = await main(process.argv.slice(2), process.env);
+// A pipe holds 64 KiB: what its reader has not taken yet would be lost.
+for (const stream of [process.stdout, process.stderr]) {
+  await new Promise((written) => stream.write('', written));
+}
 // Exits at once, as what a Ctrl-C gave up on (a download, a build) may still be under way.
-process.exit(await main(process.argv.slice(2), process.env));
+process.exit(code);

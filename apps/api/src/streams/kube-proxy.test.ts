@@ -1,4 +1,7 @@
-/** Protects clients of the Kubernetes API from waiting for ever for the answer to a write that was lost on its way. */
+/**
+ * Protects clients of the Kubernetes API from waiting for ever for the answer to a write that was lost on its way, and from
+ * one API server's word for all.
+ */
 import { once } from 'node:events';
 import { Agent, createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -10,6 +13,7 @@ import { createKubeProxy } from './kube-proxy.ts';
 let apiServer: Server;
 let front: Server;
 let base: string;
+let asked: string[] = ['none'];
 
 const listening = async (server: Server) => {
   server.listen(0, '127.0.0.1');
@@ -20,7 +24,12 @@ const listening = async (server: Server) => {
 beforeAll(async () => {
   apiServer = createServer((request, response) => {
     request.resume();
+    asked.push(request.url!);
+    // The first that is asked is not ready.
+    if (asked.length === 1) return response.writeHead(500).end('[-]etcd failed');
+    if (request.url?.startsWith('/ready')) return response.end('ok');
     if (request.url?.includes('late')) setTimeout(() => response.end('{}'), 600);
+    return undefined;
   });
   const port = await listening(apiServer);
   const dialled = new Agent();
@@ -29,7 +38,9 @@ beforeAll(async () => {
   const proxy = createKubeProxy({
     agents: { holds: () => true, isSilent: () => false, answers: async () => true },
     upstreams: { agent: () => dialled, agentForOnce: () => dialled, close() {} },
-    hostsOf: { find: async () => ['host_1'] } as unknown as Parameters<typeof createKubeProxy>[0]['hostsOf'],
+    hostsOf: { find: async () => ['host_1', 'host_2'] } as unknown as Parameters<
+      typeof createKubeProxy
+    >[0]['hostsOf'],
     answeredWithinMs: 300,
   });
   const principal = {
@@ -66,4 +77,17 @@ it('a read may take longer, and so may what the API server passes on', async () 
     body: '{}',
   });
   expect(passedOn.status).toBe(200);
+});
+
+it('is ready while one of its API servers is, and whatever else one says is what is said', async () => {
+  asked = [];
+  const ready = await fetch(`${base}/readyz?verbose`);
+  expect([ready.status, await ready.text(), asked]).toEqual([
+    200,
+    'ok',
+    ['/readyz?verbose', '/readyz?verbose'],
+  ]);
+  asked = [];
+  const other = await fetch(`${base}/readyzz`);
+  expect([other.status, await other.text(), asked]).toEqual([500, '[-]etcd failed', ['/readyzz']]);
 });

@@ -155,6 +155,14 @@ function isEndless(method: string | undefined, path: string): boolean {
   return method === 'GET' || method === 'HEAD' || /\/proxy(?:[/?]|$)/.test(path);
 }
 
+/**
+ * Whether an answer is of one API server alone: that one is not ready, as a member of etcd beside it that is cut off from
+ * its leader makes it, says nothing of the environment's API while there are others.
+ */
+function isUnready(path: string | null | undefined, { statusCode = 0 }: IncomingMessage): boolean {
+  return statusCode >= 500 && /^\/readyz(?:[/?]|$)/.test(path ?? '');
+}
+
 /** How long one API server may take to be connected with while there is another, or to answer before its host is looked for (ms). */
 const patienceMs = 1_000;
 
@@ -175,6 +183,10 @@ function exchange(
     let silent = false;
     const upstream = httpRequest(way!.options, (answer) => {
       stopWaiting();
+      if (others.length > 0 && isUnready(way!.options.path, answer)) {
+        answer.resume();
+        return resolve(exchange(others, request, response, onAnswer));
+      }
       onAnswer();
       passOn(answer, request, response);
     });
