@@ -148,6 +148,7 @@ export const hostPaths = {
   cniRun: '/run/rancher-cni',
   cniConf: '/var/lib/rancher-agent/cni/net.d',
   kubelet: '/var/lib/kubelet',
+  podLogs: '/var/log/pods',
   /** Not containerd's defaults: those are of the machine's own containerd, such as Docker's. */
   containerd: '/var/lib/rancher-agent/containerd',
   containerdState: '/run/rancher-containerd',

@@ -99,7 +99,7 @@ const hostFolders = [
   hostPaths.kubelet,
   hostPaths.containerd,
   hostPaths.containerdState,
-  '/var/log/pods',
+  hostPaths.podLogs,
   '/var/log/containers',
   hostPaths.etcd,
   hostPaths.services,

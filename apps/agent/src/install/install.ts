@@ -36,7 +36,7 @@ export async function install(options: InstallOptions): Promise<void> {
   await assertFit(
     { ...config, stateDir: folder },
     state.credential === undefined
-      ? { ports: options.ports, folders: [hostPaths.etcd, hostPaths.kubelet] }
+      ? { ports: options.ports, folders: [hostPaths.etcd, hostPaths.kubelet, hostPaths.podLogs] }
       : { ports: [], folders: [] },
   );
   if (folder !== hostPaths.agent) symlinkSync(folder, hostPaths.agent);

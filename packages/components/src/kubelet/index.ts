@@ -57,7 +57,7 @@ function spec(ctx: ComponentContext): InstanceSpec {
     directories: [
       ...serviceDirectories(name),
       { path: hostPaths.kubelet, mode: 0o750 },
-      { path: '/var/log/pods', mode: 0o755 },
+      { path: hostPaths.podLogs, mode: 0o755 },
     ],
     files: [configuration, kubeconfig],
     secrets: [],
