@@ -62,7 +62,7 @@ function compareRanks(a: number[], b: number[]): number {
 
 /**
  * In order of weight: soft rules; hosts that are here; where it did not fail; the control plane together, beside etcd;
- * for the rest, hosts that have the least.
+ * hosts that have the least.
  */
 function rankOf(scene: Scene, service: PlannerService, candidate: Candidate): number[] {
   const { host, reservations, bad } = candidate;
@@ -71,7 +71,7 @@ function rankOf(scene: Scene, service: PlannerService, candidate: Candidate): nu
   );
   const isThere = (plane: string) => beside.some((s) => s.placement === plane);
   const together = (isThere('control-plane') ? 0 : 2) + (isThere('etcd') ? 0 : 1);
-  const last = service.placement === 'all' ? beside.length : together;
+  const last = service.placement === 'control-plane' ? together : beside.length;
   return [reservations.length, isUsable(host) ? 0 : 1, bad === null ? 0 : 1, last];
 }
 
