@@ -14,6 +14,7 @@ let apiServer: Server;
 let front: Server;
 let base: string;
 let asked: string[] = ['none'];
+let sockets: number[] = [];
 
 const listening = async (server: Server) => {
   server.listen(0, '127.0.0.1');
@@ -25,6 +26,7 @@ beforeAll(async () => {
   apiServer = createServer((request, response) => {
     request.resume();
     asked.push(request.url!);
+    sockets.push(request.socket.remotePort!);
     // The first that is asked is not ready.
     if (asked.length === 1) return response.writeHead(500).end('[-]etcd failed');
     if (request.url?.startsWith('/ready')) return response.end('ok');
@@ -32,7 +34,7 @@ beforeAll(async () => {
     return undefined;
   });
   const port = await listening(apiServer);
-  const dialled = new Agent();
+  const dialled = new Agent({ keepAlive: true });
   const dial = dialled.createConnection.bind(dialled);
   dialled.createConnection = (options, done) => dial({ ...options, host: '127.0.0.1', port }, done);
   const proxy = createKubeProxy({
@@ -90,4 +92,14 @@ it('is ready while one of its API servers is, and whatever else one says is what
   asked = [];
   const other = await fetch(`${base}/readyzz`);
   expect([other.status, await other.text(), asked]).toEqual([500, '[-]etcd failed', ['/readyzz']]);
+});
+
+it('a connection over which an API server said that it failed is not used again', async () => {
+  asked = [];
+  sockets = [];
+  for (const wanted of [500, 200, 200])
+    expect((await fetch(`${base}/ready`).then(async (a) => [a.status, await a.text()]))[0]).toBe(wanted);
+  const [failed, next, last] = sockets;
+  expect(next).not.toBe(failed);
+  expect(last).toBe(next);
 });

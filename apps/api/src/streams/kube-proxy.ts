@@ -187,6 +187,9 @@ function exchange(
         answer.resume();
         return resolve(exchange(others, request, response, onAnswer));
       }
+      // Whoever is asked next over a connection of its own is an API server that the balancer knows to be ready.
+      const { socket, statusCode = 0 } = answer;
+      if (statusCode >= 500) answer.once('end', () => socket.destroy());
       onAnswer();
       passOn(answer, request, response);
     });

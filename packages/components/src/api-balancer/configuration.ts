@@ -36,7 +36,9 @@ function slotsOf(ctx: ComponentContext): Slot[] {
  *   the first who fails to connect tells the others (`observe layer4`).
  * - Who fails to connect is sent to another at once (`redispatch`). So the others are weighed, and no `backup`: these are
  *   used only once the host's own is known to be down, and who waits for that is cut off with all that goes to it.
- * - While none is ready any one that takes connections will do: it knows best what it can answer.
+ * - While none is ready any one that takes connections will do: it knows best what it can answer. As nobody looks after
+ *   such a connection when another is ready, it ends once it has been silent for 15 s, which is longer than etcd lets an
+ *   API server wait for a leader.
  * - Servers have fixed places, which lead elsewhere when API servers come and go (see `reloadOf`). A place that is
  *   not used is drained rather than in maintenance, which would end what still runs over it.
  */
@@ -91,6 +93,7 @@ ${slots.map((s) => server(s, s.name === 'own' ? ' weight 256' : ' weight 1')).jo
 
 backend any
   balance roundrobin
+  timeout tunnel 15s
   default-server tcp-ut 1500ms
 ${slots.map((s) => server(s)).join('\n')}
 `,
