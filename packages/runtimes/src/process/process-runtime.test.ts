@@ -110,15 +110,16 @@ describe('a process', () => {
   });
 });
 
-/** An agent that starts a process and is killed before it notes anything. */
+/** An agent that starts a process and is killed before it notes anything: as soon as what the process notes is there. */
 function startsAndDies(dir: string): string {
   const module = join(import.meta.dirname, 'process-runtime.ts');
+  const record = join(import.meta.dirname, 'record.ts');
   return `
     import { ProcessRuntime } from ${JSON.stringify(module)};
-    import { existsSync } from 'node:fs';
+    import { readRecord } from ${JSON.stringify(record)};
     import { setImmediate } from 'node:timers/promises';
     void new ProcessRuntime(${JSON.stringify(join(dir, 'run'))}).start(${JSON.stringify(request(dir, 'a', 'exec sleep 1000'))});
-    while (!existsSync(${JSON.stringify(join(dir, 'run', 'a'))})) await setImmediate();
+    while (readRecord(${JSON.stringify(join(dir, 'run', 'a'))}) === undefined) await setImmediate();
     process.kill(process.pid, 'SIGKILL');
   `;
 }
