@@ -65,7 +65,6 @@ const betweenAttemptsMs = 500;
 export async function wipeMachine(config: AgentConfig): Promise<string[]> {
   const parts = [
     () => endCgroup(config),
-    () => unmountBelow(hostFolders),
     () => removeFolders(hostFolders),
     removeCachedResults,
     removeNetworkLeftovers,
@@ -129,7 +128,9 @@ async function unmountBelow(folders: readonly string[]): Promise<void> {
   if (left.length > 0) throw new Error(`still mounted: ${left.join(', ')}`);
 }
 
-function removeFolders(folders: readonly string[]): void {
+/** Only once nothing is mounted there: through a volume of a pod, what is somebody else's would be removed. */
+async function removeFolders(folders: readonly string[]): Promise<void> {
+  await unmountBelow(folders);
   for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 }
 

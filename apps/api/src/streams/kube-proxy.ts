@@ -156,11 +156,11 @@ function isEndless(method: string | undefined, path: string): boolean {
 }
 
 /**
- * Whether an answer is of one API server alone: that one is not ready, as a member of etcd beside it that is cut off from
- * its leader makes it, says nothing of the environment's API while there are others.
+ * Whether it is asked if one API server is ready: that it is not, as a member of etcd beside it that is cut off from its
+ * leader makes it, says nothing of the environment's API while there are others.
  */
-function isUnready(path: string | null | undefined, { statusCode = 0 }: IncomingMessage): boolean {
-  return statusCode >= 500 && /^\/readyz(?:[/?]|$)/.test(path ?? '');
+function isReadiness(path: string | null | undefined): boolean {
+  return /^\/readyz(?:[/?]|$)/.test(path ?? '');
 }
 
 /** How long one API server may take to be connected with while there is another, or to answer before its host is looked for (ms). */
@@ -183,13 +183,14 @@ function exchange(
     let silent = false;
     const upstream = httpRequest(way!.options, (answer) => {
       stopWaiting();
-      if (others.length > 0 && isUnready(way!.options.path, answer)) {
+      const { socket, statusCode = 0 } = answer;
+      const failed = statusCode >= 500;
+      // Whoever is asked next over a connection of its own is an API server that the balancer knows to be ready.
+      if (failed) answer.once('end', () => socket.destroy());
+      if (failed && others.length > 0 && isReadiness(way!.options.path)) {
         answer.resume();
         return resolve(exchange(others, request, response, onAnswer));
       }
-      // Whoever is asked next over a connection of its own is an API server that the balancer knows to be ready.
-      const { socket, statusCode = 0 } = answer;
-      if (statusCode >= 500) answer.once('end', () => socket.destroy());
       onAnswer();
       passOn(answer, request, response);
     });

@@ -96,8 +96,8 @@ function scaled(scene: Scene, service: PlannerService, candidates: Candidates): 
   const given = stays.filter(
     (h) =>
       scene.givesUp(service, h) ||
-      (!fixed &&
-        (shouldMoveAway(scene, service, candidates, h) || followsEtcd(scene, service, candidates, h))),
+      followsEtcd(scene, service, candidates, h) ||
+      (!fixed && shouldMoveAway(scene, service, candidates, h)),
   );
   const kept = stays.filter((h) => !given.includes(h)).slice(0, scale);
   // A lost place is better than none: it is given up only for another.
